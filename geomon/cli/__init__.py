@@ -1,0 +1,65 @@
+"""The command line: `geomon COMMAND`.
+
+A command group is a module of this folder. Modules are imported when their command is called, so
+that `geomon zones where` does not pay for Faust and `geomon watch` does not pay for Shapely.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from geomon import __version__
+from geomon.errors import UserError
+
+__all__ = ["cli", "main"]
+
+# command -> (module, attribute)
+COMMANDS = {
+    "config": ("geomon.cli.config", "config"),
+    "convert": ("geomon.cli.convert", "convert"),
+    "demo": ("geomon.cli.demo", "demo"),
+    "replay": ("geomon.cli.replay", "replay"),
+    "watch": ("geomon.cli.watch", "watch"),
+    "worker": ("geomon.cli.worker", "worker"),
+    "zones": ("geomon.cli.zones", "zones"),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="geomon")
+def cli() -> None:
+    """Watch positions of supervised people against a city's boundary (社区矫正电子定位)."""
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on stderr and exit 1 (2 for wrong usage)."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UserError as error:
+        click.echo(f"geomon: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of our output (head, less) went away: the usual end of a pipe, not a failure.
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,39 @@
+"""How commands speak: a table for people on a terminal, JSON lines for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["json_option", "print_rows", "talk"]
+
+#: Talk and progress go here, so that stdout stays clean for data.
+talk = Console(stderr=True, highlight=False)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+def print_rows(
+    rows: Iterable[Mapping[str, Any]], *, as_json: bool, columns: Sequence[str] | None = None
+) -> None:
+    """Print rows (mappings with the same keys) as a table, or as JSON lines when `as_json`."""
+    if as_json:
+        for row in rows:
+            click.echo(msgspec.json.encode(row).decode())
+        return
+    rows = list(rows)
+    if not rows:
+        talk.print("nothing to show")
+        return
+    columns = columns or list(rows[0])
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*("" if row.get(c) is None else str(row[c]) for c in columns))
+    Console(highlight=False).print(table)
