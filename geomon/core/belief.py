@@ -1,0 +1,148 @@
+"""From evidence in time order to a belief: inside, outside or unknown, and since when.
+
+A two-state filter. It holds the log-odds of being outside and takes one piece of evidence after
+the other:
+
+1. *Time passes.* A person crosses the boundary about CROSSINGS_PER_H times an hour, so old belief
+   fades: p moves towards 1/2 as a two-state Markov chain does.
+2. *Errors repeat.* A position wrong by 300 m is wrong by 300 m a minute later. Evidence that
+   points the way the last one did counts for 1 - exp(-dt / correlation time of its source).
+3. *Weigh in*, and stay within +-CEILING: however long someone has been at home, a departure needs
+   the same evidence, CEILING + SURE = 6.5 nats. One satellite fix gives that beyond six
+   kilometres or so; nearer, a second one a minute later must agree; a cell fix never does alone
+   within fifteen kilometres.
+4. *Turn.* At +SURE the label is outside, at -SURE inside; between them it stays what it was. The
+   stay began with the first evidence that pointed there and was not taken back since.
+
+A wristband is on the body and a phone may be left at home: while a wristband reports, and for
+BAND_HOLD_S after, the phone is not asked.
+
+The filter is a left fold, so it can stop anywhere and go on, and its result depends on the
+evidence alone. Someone plainly inside stays at the ceiling, and a stretch of minutes inside costs
+the same as its first few.
+"""
+
+from __future__ import annotations
+
+from math import exp, log
+
+from geomon.core.evidence import SOURCES
+from geomon.core.history import Inside, Item, Minutes, walk
+from geomon.core.person import INSIDE, OUTSIDE, UNKNOWN, Belief, Mark, Run, Stay
+
+__all__ = ["BAND_HOLD_S", "CEILING", "SURE", "fold", "fresh", "is_settled_inside", "take"]
+
+CEILING = 3.5  # 97 %: more certainty would only delay the next turn
+SURE = 3.0  # 95 %
+CROSSINGS_PER_H = 0.02  # about one a fortnight, either way
+BAND_HOLD_S = 6 * 3600
+#: Evidence weaker than this says too little to name the place by.
+_PLACE_WEIGHT = 3.0
+#: Places remembered of one stay: enough for weeks of travel, bounded for the sake of the state.
+_MOST_RUNS = 64
+
+_CORRELATION_S = tuple(source.correlation_s for source in SOURCES)
+_FADE_PER_S = 2 * CROSSINGS_PER_H / 3600
+
+
+def fresh() -> Belief:
+    """Give the belief about someone of whom nothing is known: inside, at 88 %, but unsaid."""
+    return Belief()
+
+
+def is_settled_inside(belief: Belief) -> bool:
+    """Say whether further evidence of being inside can change nothing but the time."""
+    return belief.label == INSIDE and belief.turn_s == 0 and belief.log_odds <= -CEILING
+
+
+def take(belief: Belief, item: Item | Mark) -> Stay | None:
+    """Take one piece of evidence into `belief` (in place); give the stay that it ended, if any.
+
+    `item` must not be older than `belief.at_s`. A `Mark` weighs in hundredths of a nat.
+    """
+    time_s, weight, source, device, place = item
+    if isinstance(item, Mark):
+        weight /= 100
+    if device:
+        belief.band_s = time_s
+    elif belief.band_s and time_s - belief.band_s <= BAND_HOLD_S:
+        return None
+    leaning = 1 if weight > 0 else -1
+    if leaning > 0 and place and weight >= _PLACE_WEIGHT:
+        belief.runs = _seen(belief.runs, place, time_s)
+    log_odds = belief.log_odds
+    if belief.at_s:
+        elapsed_s = time_s - belief.at_s
+        p = 0.5 + (1 / (1 + exp(-log_odds)) - 0.5) * exp(-_FADE_PER_S * elapsed_s)
+        log_odds = log(p / (1 - p))
+        if leaning == belief.leaning:
+            weight *= 1 - exp(-elapsed_s / _CORRELATION_S[source])
+    log_odds += weight
+    _mark_turn(belief, leaning, log_odds, time_s)
+    belief.at_s = time_s
+    belief.leaning = leaning
+    belief.log_odds = min(max(log_odds, -CEILING), CEILING)
+
+    label = OUTSIDE if log_odds >= SURE else INSIDE if log_odds <= -SURE else UNKNOWN
+    if label == UNKNOWN:
+        return None
+    if label == belief.label:
+        belief.turn_s = 0
+        belief.peak = max(belief.peak, abs(log_odds))
+        if label == INSIDE:
+            belief.runs = ()
+        return None
+    ended = Stay(belief.label, belief.since_s, belief.turn_s, time_s, belief.peak, belief.runs)
+    if label == INSIDE:
+        belief.runs = ()
+    belief.label = label
+    belief.since_s = belief.turn_s
+    belief.turn_s = 0
+    belief.peak = abs(log_odds)
+    return None if ended.label == UNKNOWN else ended
+
+
+def _mark_turn(belief: Belief, leaning: int, log_odds: float, time_s: int) -> None:
+    """Keep the time of the first evidence against the label that has not been taken back since."""
+    if belief.label == UNKNOWN:
+        if leaning != belief.leaning or not belief.turn_s:
+            belief.turn_s = time_s
+    elif leaning == (1 if belief.label == OUTSIDE else -1):
+        if log_odds * leaning >= 0:
+            belief.turn_s = 0
+    elif belief.turn_s == 0:
+        belief.turn_s = time_s
+
+
+def fold(belief: Belief, inside: Minutes, origin_min: int, marks: tuple[Mark, ...]) -> list[Stay]:
+    """Take a whole history into `belief` (in place); give the stays that ended, in time order."""
+    stays = []
+    for entry in walk(inside, origin_min, marks):
+        if isinstance(entry, Mark):
+            stay = take(belief, entry)
+            if stay:
+                stays.append(stay)
+            continue
+        for item in entry.items():
+            stay = take(belief, item)
+            if stay:
+                stays.append(stay)
+            if is_settled_inside(belief):
+                _skip(belief, entry)
+                break
+    return stays
+
+
+def _skip(belief: Belief, stretch: Inside) -> None:
+    """Pass over the rest of a stretch inside: from the ceiling it leads back to the ceiling."""
+    band_s, phone_s = stretch.last_s(1), stretch.last_s(0)
+    belief.band_s = max(belief.band_s, band_s)
+    belief.at_s = max(belief.at_s, band_s)
+    if not belief.band_s or phone_s - belief.band_s > BAND_HOLD_S:
+        belief.at_s = max(belief.at_s, phone_s)
+
+
+def _seen(runs: tuple[Run, ...], place: str, time_s: int) -> tuple[Run, ...]:
+    if runs and runs[-1].place == place:
+        return (*runs[:-1], runs[-1]._replace(last_s=time_s))
+    return (*runs[-(_MOST_RUNS - 1) :], Run(place, time_s, time_s))

@@ -1,0 +1,227 @@
+"""From belief and permits to the episodes that there ought to be.
+
+`judge` is a function of what is known, not of how it became known: it does not look at what has
+been said before. `episodes.py` compares the two. So late evidence, a permit granted afterwards and
+a replay all end in the same place.
+
+leave_city       a stay outside, from the crossing, as long as no permit covers it
+overdue_return   a permit ended during a stay outside, and the grace is over; or a leave ended and
+                 where the person is cannot be said, for nothing recent was heard
+off_itinerary    under a permit, seen outside the city and outside every named destination for
+                 longer than the travel allowance
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import exp
+from typing import NamedTuple
+
+import msgspec
+
+from geomon.core.history import first_after, last_before
+from geomon.core.permits import covered, end_of, is_destination, uncovered
+from geomon.core.person import INSIDE, OUTSIDE, Person, Stay
+
+__all__ = ["Rules", "Wanted", "judge", "next_deadline"]
+
+_FOREVER = 2**62
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What the rules can be set to; times in seconds."""
+
+    horizon_s: int = 24 * 3600  # how late a fix may arrive and still count
+    settle_s: int = 45  # how long late fixes are gathered before they are judged together
+    overdue_grace_s: int = 3600
+    belief_ttl_s: int = 24 * 3600  # belief older than this is unknown
+    travel_allowance_s: int = 24 * 3600  # on leave, between the city and the destinations
+    standing_allowance_s: int = 4 * 3600  # the same under a standing permit
+    version: str = "unversioned"
+
+
+class Wanted(NamedTuple):
+    """An episode that there ought to be; `until_s` 0 while it is open."""
+
+    kind: str
+    since_s: int
+    until_s: int
+    reason: str
+    closed_reason: str
+    permit_id: str
+    severity: str
+    place: str
+    confidence: float
+
+
+def judge(person: Person, rules: Rules) -> list[Wanted]:
+    """Give the episodes that there ought to be at the person's clock, for the history kept."""
+    outside = list(_outside(person))
+    silent = list(_silent(person, rules, outside))
+    wanted = list(silent)
+    for stay in outside:
+        wanted += _without_leave(person, rules, stay, silent)
+        wanted += _off_itinerary(person, rules, stay)
+    return [w for w in wanted if w.since_s <= person.clock_s]
+
+
+def next_deadline(person: Person, rules: Rules) -> int:
+    """Give the next time at which `judge` may say something new unasked; 0 = never."""
+    times = [person.settle_s]
+    for permit in person.permits:
+        times += (permit.from_s, end_of(permit), end_of(permit) + rules.overdue_grace_s)
+    if person.profile:
+        times += (person.profile.from_s, person.profile.until_s)
+    return min((t for t in times if t > person.clock_s), default=0)
+
+
+def _outside(person: Person) -> Iterator[Stay]:
+    """Give the stays outside, cut to the time of supervision; the running one until forever."""
+    tail = person.tail
+    running = Stay(tail.label, tail.since_s, _FOREVER, _FOREVER, tail.peak, tail.runs)
+    begin_s, end_s = 0, _FOREVER
+    if person.profile:
+        begin_s, end_s = person.profile.from_s, person.profile.until_s
+    for stay in (*person.stays, running):
+        since_s, until_s = max(stay.since_s, begin_s), min(stay.until_s, end_s)
+        if stay.label == OUTSIDE and since_s < until_s:
+            yield stay._replace(since_s=since_s, until_s=until_s)
+
+
+def _without_leave(
+    person: Person, rules: Rules, stay: Stay, silent: list[Wanted]
+) -> Iterator[Wanted]:
+    for since_s, until_s in uncovered(person.permits, stay.since_s, stay.until_s):
+        if any(s.since_s <= since_s < (s.until_s or _FOREVER) for s in silent):
+            continue  # the same absence, already an overdue return
+        back = until_s == stay.until_s
+        closed_s = until_s if until_s <= person.clock_s else 0
+        overdue = since_s > stay.since_s
+        permit_id = ""
+        if overdue:
+            if min(until_s, person.clock_s) < since_s + rules.overdue_grace_s:
+                continue
+            permit_id = next(p.permit_id for p in person.permits if end_of(p) == since_s)
+        yield Wanted(
+            "overdue_return" if overdue else "leave_city",
+            since_s,
+            closed_s,
+            "outside_after_leave" if overdue else "outside_without_leave",
+            _why_closed(person, closed_s) if back else "permitted",
+            permit_id,
+            "high",
+            stay.runs[-1].place if stay.runs else "",
+            _confidence(stay.peak),
+        )
+
+
+def _silent(person: Person, rules: Rules, outside: list[Stay]) -> Iterator[Wanted]:
+    """Leaves that ended while nobody could say where the person was."""
+    profile = person.profile
+    for permit in person.permits:
+        end_s = end_of(permit)
+        look_s = end_s + rules.overdue_grace_s
+        if permit.kind != "leave" or permit.returned_s or end_s <= permit.from_s:
+            continue
+        if look_s > person.clock_s or (profile and not profile.from_s <= end_s < profile.until_s):
+            continue
+        if any(stay.since_s <= look_s and end_s < stay.until_s for stay in outside):
+            continue  # outside then: `_without_leave` has it
+        if covered(person.permits, end_s, end_s + 1):
+            continue
+        if look_s < person.origin_min * 60:
+            # Beyond the horizon what was decided then stands.
+            if not any(
+                e.kind == "overdue_return" and e.since_s == end_s and not e.until_s
+                for e in person.episodes
+            ):
+                continue
+        elif _heard_inside(person, rules, look_s):
+            continue
+        until_s = _next_inside(person, outside, look_s)
+        yield Wanted(
+            "overdue_return",
+            end_s,
+            until_s,
+            "silent_after_leave",
+            _why_closed(person, until_s),
+            permit.permit_id,
+            "medium",
+            "",
+            0.5,
+        )
+
+
+def _heard_inside(person: Person, rules: Rules, time_s: int) -> bool:
+    """Say whether the person was believed inside at a time, on evidence recent enough."""
+    labels = [s.label for s in person.stays if s.since_s <= time_s < s.until_s]
+    label = labels[0] if labels else person.tail.label
+    if not labels and person.tail.since_s > time_s:
+        label = person.base.label
+    last_s = last_before(person.inside, person.origin_min, person.marks, time_s)
+    return label == INSIDE and (last_s or person.base.at_s) >= time_s - rules.belief_ttl_s
+
+
+def _next_inside(person: Person, outside: list[Stay], time_s: int) -> int:
+    """Time at which the person was next believed inside after a silence; 0 = not yet."""
+    heard_s = first_after(person.inside, person.origin_min, person.marks, time_s)
+    for stay in outside:
+        # Silence, then seen outside: one absence, until the return from there.
+        if stay.since_s >= time_s and stay.since_s <= heard_s:
+            return stay.until_s if stay.until_s <= person.clock_s else 0
+    return heard_s if person.tail.label == INSIDE or person.stays else 0
+
+
+def _off_itinerary(person: Person, rules: Rules, stay: Stay) -> Iterator[Wanted]:
+    since_s = last_s = 0
+    place = ""
+    allowance_s = 0
+    for span in covered(person.permits, stay.since_s, stay.until_s):
+        for run in stay.runs:
+            first_s, seen_s = max(run.first_s, span.from_s), min(run.last_s, span.until_s)
+            if first_s > seen_s:
+                continue
+            if not is_destination(run.place, span.permits):
+                if not since_s:
+                    since_s = first_s
+                    leave = any(p.kind == "leave" for p in span.permits)
+                    allowance_s = rules.travel_allowance_s if leave else rules.standing_allowance_s
+                last_s, place = seen_s, run.place
+            elif since_s:
+                if last_s - since_s >= allowance_s:
+                    yield _strayed(
+                        stay, span.permits[0].permit_id, since_s, first_s, "at_destination", place
+                    )
+                since_s = 0
+        following = covered(person.permits, span.until_s, span.until_s + 1)
+        if since_s and not following:
+            if last_s - since_s >= allowance_s:
+                ended_s = span.until_s if span.until_s <= person.clock_s else 0
+                why = "returned" if span.until_s == stay.until_s else "leave_ended"
+                yield _strayed(stay, span.permits[0].permit_id, since_s, ended_s, why, place)
+            since_s = 0
+
+
+def _strayed(
+    stay: Stay, permit_id: str, since_s: int, until_s: int, closed_reason: str, place: str
+) -> Wanted:
+    return Wanted(
+        "off_itinerary",
+        since_s,
+        until_s,
+        "outside_destinations",
+        closed_reason,
+        permit_id,
+        "medium",
+        place,
+        _confidence(stay.peak),
+    )
+
+
+def _why_closed(person: Person, until_s: int) -> str:
+    ended = person.profile and until_s and until_s >= person.profile.until_s
+    return "supervision_ended" if ended else "returned"
+
+
+def _confidence(peak: float) -> float:
+    return round(1 / (1 + exp(-peak)), 3)
