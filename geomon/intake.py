@@ -179,6 +179,7 @@ class Intake:
                     _DEVICES[upload.device],
                     plain[begin:end] if not singles else [],
                     singles,
+                    end - begin,
                     min(times),
                     newest_s,
                     upload.stored,

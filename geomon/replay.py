@@ -66,7 +66,7 @@ class Replay:
         for arrival in arrivals:
             event = arrival.event
             if isinstance(event, Observed):
-                self.counts["fixes"] += event.singles or len(event.plain)
+                self.counts["fixes"] += event.fixes
             yield from self._step(arrival.supervisee_id, event, arrival.raw)
 
     def finish(self, until_s: int = 0) -> Iterator[dict[str, Any]]:

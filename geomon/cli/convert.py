@@ -152,8 +152,8 @@ def convert(
     `-` is standard input. Rows without a usable time and position are left out, counted and told
     on stderr. GPX hdop is not an accuracy in metres and is not used as one.
     """
-    layout = _layout(options)
     carrier = Carrier(**{name: options[name] for name in _CARRIER})
+    layout = _layout(options, carrier)
     # All formats first: a wrong file must not be found after an hour of output.
     forms = [sniff(path) if form == "auto" else form for path in tracks]
     _check_people(forms, options)
@@ -180,11 +180,12 @@ def convert(
 _CARRIER = ("datum", "device", "device_id", "person", "person_prefix", "source")
 
 
-def _layout(options: dict[str, Any]) -> Layout:
+def _layout(options: dict[str, Any], carrier: Carrier) -> Layout:
     delimiter = {"tab": "\t", "\\t": "\t"}.get(options["delimiter"], options["delimiter"])
     if len(delimiter) > 1 or delimiter in {'"', "\r", "\n"}:
         raise click.UsageError("--delimiter is one character, or 'tab'")
     try:
+        carrier.check_ids()
         codecs.lookup(options["encoding"])
         zone = None if options["timezone"] is None else zone_named(options["timezone"])
         day: datetime | None = options["day"]
@@ -199,6 +200,7 @@ def _layout(options: dict[str, Any]) -> Layout:
             heading=options["heading_column"],
             altitude=options["altitude_column"],
             speed_unit=options["speed_unit"],
+            id_pattern=carrier.id_pattern,
             read_time=time_reader(
                 options["time_format"], zone, None if day is None else day.date()
             ),

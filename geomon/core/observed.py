@@ -54,8 +54,8 @@ class ClockAt(NamedTuple):
 class Observed(msgspec.Struct, frozen=True, gc=False):
     """An upload with at least one usable fix.
 
-    `plain` has 2 * minute + (0 plain, 1 deep) of each fix that is plainly inside, `singles` the
-    number of fixes that are not. `clues()` gives all fixes with what is known of each, in the
+    `plain` has 2 * minute + (0 plain, 1 deep) of each of its `fixes` when all are plainly inside;
+    `singles` is the number of those that are not. `clues()` gives all fixes with what is known of each, in the
     order of the upload; it is called only when something may have to be decided or explained.
     """
 
@@ -63,6 +63,7 @@ class Observed(msgspec.Struct, frozen=True, gc=False):
     device: int  # 0 phone, 1 wristband
     plain: list[int]
     singles: int
+    fixes: int
     oldest_s: int
     newest_s: int
     stored: bool

@@ -23,7 +23,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from geomon.errors import UserError
-from geomon.picture.legend import STANDINGS, english, kind_style
+from geomon.picture.legend import STANDINGS, colour_of, english, kind_label, level_of, reason_label
 from geomon.picture.scene import (
     CHINA_TIME,
     SILENCE,
@@ -112,12 +112,13 @@ def _case(scene: Scene, index: int, names: Mapping[str, str]) -> str:
 
 
 def _alert(episode: Episode, names: Mapping[str, str]) -> str:
-    style = kind_style(episode.kind)
+    label_en, label_zh = kind_label(episode.kind)
     until = '<span class="open">still open 未结束</span>'
     if episode.is_moment:
         until = "–"
     elif episode.until is not None:
-        until = f"{_clock(episode.until)} <small>({_lasting(episode.until - episode.since)})</small>"
+        lasted = _lasting(episode.until - episode.since)
+        until = f"{_clock(episode.until)} <small>({lasted})</small>"
     rows = [
         ("since 起", _clock(episode.since)),
         ("until 止", until),
@@ -126,30 +127,34 @@ def _alert(episode: Episode, names: Mapping[str, str]) -> str:
             f"{_clock(episode.detected)} "
             f"<small>(+{_lasting(episode.detected - episode.since)})</small>",
         ),
-        ("reason 原因", f"{escape(_words(episode.reason))}"),
+        ("reason 原因", _reason(episode.reason)),
     ]
     if episode.place:
         rows.append(("place 地点", escape(_place(episode.place, names))))
     if episode.closed_reason:
-        rows.append(("closed 结束原因", escape(_words(episode.closed_reason))))
+        rows.append(("closed 结束原因", _reason(episode.closed_reason)))
     body = "".join(f"<tr><th scope=row>{head}</th><td>{cell}</td></tr>" for head, cell in rows)
     severity = (
         f'<span class="severity">{escape(episode.severity)}</span>' if episode.severity else ""
     )
     return (
-        f'<article class="alert" style="--kind:{style.colour}" tabindex="0" role="button" '
-        f'aria-pressed="false" data-episode="{escape(episode.key)}">'
-        f'<h3><span class="badge">{episode.number}</span>{style.label_zh or ""} '
+        f'<article class="alert" style="--kind:{colour_of(episode.kind)}" tabindex="0" '
+        f'role="button" aria-pressed="false" data-episode="{escape(episode.key)}">'
+        f'<h3><span class="badge">{episode.number}</span>{escape(label_zh or label_en)} '
         f"<code>{escape(episode.kind)}</code>{severity}</h3><table>{body}</table></article>"
     )
 
 
 def _legend() -> str:
     def key(drawing: str, words: str, width: int = 22) -> str:
-        return f'<span><svg width="{width}" height="14" aria-hidden="true">{drawing}</svg>{words}</span>'
+        svg = f'<svg width="{width}" height="14" aria-hidden="true">{drawing}</svg>'
+        return f"<span>{svg}{words}</span>"
 
     red = STANDINGS[-1].colour
-    line = '<line x1="0" y1="7" x2="22" y2="7" stroke="{}" stroke-width="3"/><circle cx="11" cy="7" r="3.5" fill="{}"/>'
+    line = (
+        '<line x1="0" y1="7" x2="22" y2="7" stroke="{}" stroke-width="3"/>'
+        '<circle cx="11" cy="7" r="3.5" fill="{}"/>'
+    )
     disc = '<circle cx="8" cy="7" r="5.5" fill="{}" stroke="{}" stroke-width="2"/>'
     notch = (
         f'<rect width="22" height="14" fill="{red}"/>'
@@ -188,17 +193,14 @@ def _data(
     west, south, east, north = city.bounds
     middle = city.representative_point()
     of_city = next(
-        (n for a, n, g in places if a.endswith("00") and not a.endswith("0000") and g.contains(middle)),
-        "",
+        (name for code, name, g in places if level_of(code) == "city" and g.contains(middle)), ""
     )
     content = {
         "origin": [(west + east) / 2, (south + north) / 2],
         "offset_s": int(CHINA_TIME.utcoffset(None).total_seconds()),
         "zone": str(CHINA_TIME),
         "silence_s": int(SILENCE.total_seconds()),
-        "standings": [
-            {"label": s.label, "zh": s.label_zh, "colour": s.colour} for s in STANDINGS
-        ],
+        "standings": [{"label": s.label, "zh": s.label_zh, "colour": s.colour} for s in STANDINGS],
         "city": _rings(city),
         "city_name": of_city,
         "ground": [
@@ -251,9 +253,10 @@ def _case_data(scene: Scene, names: Mapping[str, str]) -> dict[str, Any]:
                 "key": e.key,
                 "number": e.number,
                 "kind": e.kind,
-                "label": kind_style(e.kind).label_zh,
-                "colour": kind_style(e.kind).colour,
+                "label": kind_label(e.kind)[1],
+                "colour": colour_of(e.kind),
                 "moment": e.is_moment,
+                "withdrawn": e.is_withdrawn,
                 "since": _seconds(e.since),
                 "detected": _seconds(e.detected),
                 "until": None if e.until is None else _seconds(e.until),
@@ -299,8 +302,9 @@ def _place(adcode: str, names: Mapping[str, str]) -> str:
     return _named(adcode, names[adcode]) if adcode in names else english(adcode) or adcode
 
 
-def _words(code: str) -> str:
-    return code.replace("_", " ")
+def _reason(code: str) -> str:
+    words_en, words_zh = reason_label(code)
+    return escape(f"{words_zh} {words_en}".strip())
 
 
 def _clock(time: datetime) -> str:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["KINDS", "STANDINGS", "KindStyle", "Standing", "english", "kind_style", "level_of"]
+from geomon.alerts import KINDS, REASONS
+
+__all__ = [
+    "STANDINGS",
+    "Standing",
+    "colour_of",
+    "english",
+    "kind_label",
+    "level_of",
+    "reason_label",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +37,38 @@ STANDINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class KindStyle:
-    """How one kind of alert is named and coloured."""
-
-    label_zh: str
-    colour: str
-
-
-KINDS = {
-    "leave_city": KindStyle("违规离深", "#d1341b"),
-    "overdue_return": KindStyle("逾期未归", "#c2410c"),
-    "off_itinerary": KindStyle("偏离外出目的地", "#d97706"),
-    "lost_contact": KindStyle("失联", "#6d3fc4"),
-    "no_fix": KindStyle("无定位", "#9a86d6"),
-    "missed_check_in": KindStyle("未签到", "#66707a"),
-    "tamper": KindStyle("拆卸/断带", "#b3144f"),
-    "separation": KindStyle("人机分离", "#0b7285"),
-    "low_battery": KindStyle("低电量", "#8a7400"),
-    "spoofing": KindStyle("虚拟定位", "#a62fb8"),
-    "exclusion_zone": KindStyle("进入禁止区域", "#8c1138"),
-    "curfew": KindStyle("未在规定地点", "#1b4f9c"),
-    "border_approach": KindStyle("接近边界", "#b98900"),
+# Reds for being away, violet for silence, the rest apart from both; white figures stay readable.
+_COLOURS = {
+    "leave_city": "#d1341b",
+    "overdue_return": "#c2410c",
+    "off_itinerary": "#d97706",
+    "lost_contact": "#6d3fc4",
+    "no_fix": "#9a86d6",
+    "missed_check_in": "#66707a",
+    "tamper": "#b3144f",
+    "separation": "#0b7285",
+    "low_battery": "#8a7400",
+    "spoofing": "#a62fb8",
+    "exclusion_zone": "#8c1138",
+    "curfew": "#1b4f9c",
+    "border_approach": "#b98900",
 }
 
 
-def kind_style(kind: str) -> KindStyle:
-    """Return the style of a kind; a kind not known here keeps its code, in dark grey."""
-    return KINDS.get(kind, KindStyle("", "#444c54"))
+def colour_of(kind: str) -> str:
+    """Return the colour of a kind of alert; dark grey for one that has none of its own."""
+    return _COLOURS.get(kind, "#444c54")
+
+
+def kind_label(kind: str) -> tuple[str, str]:
+    """Return a kind's English and Chinese label; a kind not in the table keeps its code."""
+    known = KINDS.get(kind)
+    return (known.label_en, known.label_zh) if known else (kind.replace("_", " "), "")
+
+
+def reason_label(reason: str) -> tuple[str, str]:
+    """Return a reason's English and Chinese words; a reason not in the table keeps its code."""
+    return REASONS.get(reason, (reason.replace("_", " "), ""))
 
 
 def level_of(adcode: str) -> str:

@@ -7,7 +7,6 @@ row of empty boxes is worse than an English word.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,18 +14,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import shapely
 from shapely.geometry.base import BaseGeometry
 
 from geomon.errors import UnavailableError, UserError
-from geomon.picture.legend import STANDINGS, english, kind_style
+from geomon.picture.chart import INK, Chart, filling
+from geomon.picture.legend import STANDINGS, colour_of, english, kind_label, reason_label
 from geomon.picture.scene import (
     CHINA_TIME,
-    SILENCE,
     Episode,
     Frame,
-    Outline,
     Place,
     Scene,
     outlines,
@@ -38,7 +34,7 @@ __all__ = ["draw_png"]
 
 WIDTH_IN, DOTS_AN_INCH = 15.0, 100
 ROW_IN = 0.24
-SEA, LAND, CITY, EDGE, INK, SOFT = "#dcebf3", "#f7f6f1", "#e9f1fb", "#21476e", "#1d2733", "#5d6975"
+SOFT = "#5d6975"
 #: A picture with more alerts than this in its table would be all table; the page lists them all.
 MOST_ROWS = 12
 
@@ -91,15 +87,15 @@ def draw_png(
     family = _chinese_family()
     words = _Words(chinese=family is not None, names=names)
     strips = [_strip_rows(scene) * ROW_IN + 0.55 for scene in scenes]
-    heights = [6.4 + strip for strip in strips]
+    heights = [6.15 + strip for strip in strips]
     with _fonts(family):
         figure = Figure(figsize=(WIDTH_IN, sum(heights)), dpi=DOTS_AN_INCH, facecolor="white")
         canvas = FigureCanvasAgg(figure)
-        parts = np.atleast_1d(figure.subfigures(len(scenes), 1, height_ratios=heights))
-        for part, scene, height, strip in zip(parts, scenes, heights, strips, strict=True):
+        parts = figure.subfigures(len(scenes), 1, height_ratios=heights, squeeze=False)
+        for part, scene, height, strip in zip(parts[:, 0], scenes, heights, strips, strict=True):
             drawing = _Drawing(part, scene, words, height_in=height, strip_in=strip)
             drawing.head()
-            drawing.maps(city_geometry, districts, places)
+            drawing.map(city_geometry, districts, places)
             drawing.table()
             drawing.timeline()
         try:
@@ -143,7 +139,7 @@ class _Words:
         latin = english(adcode)
         if self._chinese:
             return " ".join(filter(None, (self._names.get(adcode, ""), latin))) or adcode
-        return latin or adcode
+        return latin or f"{english(adcode[:2] + '0000')} {adcode}".strip()
 
 
 def _strip_rows(scene: Scene) -> int:
@@ -180,198 +176,39 @@ class _Drawing:
             0.2 / WIDTH_IN,
             1 - 0.55 / self.height_in,
             f"{story.supervisee_id}   {_day(scene.start)} – {_day(scene.until)}   "
-            f"{len(story.track):,} positions   {len(scene.episodes)} alerts   "
+            f"{_count(len(story.track), "position")}   {_count(len(scene.episodes), "alert")}   "
             f"times {CHINA_TIME}, positions WGS-84",
             color=SOFT,
         )
 
-    def maps(self, city: BaseGeometry, districts: Sequence[Place], places: Sequence[Place]) -> None:
+    def map(self, city: BaseGeometry, districts: Sequence[Place], places: Sequence[Place]) -> None:
         """Draw the city's map, and the whole journey in a corner of it where it went far."""
-        width, height = 9.9, 5.0
+        width, height, side, tall = 9.9, 5.0, 1.75, 2.3
         scene = self.scene
-        box = _filling(scene.frame, width / height, shift=0.1 if scene.journey else 0.0)
-        axes = self._axes(0.2, 0.7, width, height)
+        far = scene.journey is not None
+        box = filling(scene.frame, width / height, free_left=0.1 if far else 0.0)
+        corner = None
+        if far:  # the part of the map that lies under the inset, where no label is to be
+            west = box.west + (box.east - box.west) * (side + 0.15) / width
+            north = box.south + (box.north - box.south) * (tall + 0.15) / height
+            corner = Frame(box.west, box.south, west, north)
         ground = outlines(city, places, box, scene.journey)
-        self._ground(axes, box, city, ground, small=False)
-        for adcode, _, geometry in districts:
-            self._edge(axes, geometry, "#a9bfd6", 0.7)
-            spot = geometry.representative_point()
-            self._label(axes, spot.x, spot.y, self.words.place(adcode), 7.5, "#3f6288")
-        self._edge(axes, city, "white", 4.0)
-        self._edge(axes, city, EDGE, 1.7)
-        self._track(axes, small=False)
-        self._marks(axes, box, width, small=False)
-        self._scale(axes, box)
+        chart = Chart(self._axes(0.2, 0.7, width, height), box, width, self.words.place)
+        chart.ground(ground, city, covered=corner)
+        chart.districts(districts)
+        chart.boundary(city)
+        chart.track(scene)
+        chart.marks(scene)
+        chart.scale()
         if scene.journey is not None:
-            side, tall = 1.75, 2.3
-            inset = self._axes(0.3, 0.7 + height - tall - 0.1, side, tall)
-            wide = _filling(scene.journey, side / tall)
-            self._ground(inset, wide, city, ground, small=True)
-            self._edge(inset, city, EDGE, 1.0)
-            self._track(inset, small=True)
-            self._marks(inset, wide, side, small=True)
+            axes = self._axes(0.3, 0.7 + height - tall - 0.1, side, tall)
+            wide = filling(scene.journey, side / tall)
+            inset = Chart(axes, wide, side, self.words.place, small=True)
+            inset.ground(ground, city)
+            inset.boundary(city)
+            inset.track(scene)
+            inset.marks(scene)
         self._legend()
-
-    def _ground(
-        self, axes: Any, box: Frame, city: BaseGeometry, ground: Sequence[Outline], *, small: bool
-    ) -> None:
-        axes.set_facecolor(SEA)
-        axes.set_xlim(box.west, box.east)
-        axes.set_ylim(box.south, box.north)
-        # True scale: a degree of latitude is 1/cos(lat) times as long as one of longitude.
-        axes.set_aspect(box.aspect)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        for spine in axes.spines.values():
-            spine.set_color("#8695a4")
-        around = box.grown(0.02)
-        view = shapely.box(*box)
-        parents = {f"{o.adcode[:2]}0000" for o in ground if o.level == "city"}
-        for outline in ground:
-            shape = shapely.clip_by_rect(outline.geometry, *around)
-            if shape.is_empty:
-                continue
-            province = outline.level == "province"
-            axes.add_patch(_patch(shape, facecolor=LAND, edgecolor="none", zorder=1))
-            edge = "#a3adb5" if province else "#d3d7d7" if small else "#c4cacd"
-            self._edge(axes, outline.geometry, edge, 0.8 if province else 0.6, zorder=1.5)
-            # Inside the city's view a province is background; far away its name is what helps.
-            if province != small and outline.adcode in parents:
-                continue
-            if (not province and small) or shape.area < 0.02 * view.area:
-                continue
-            visible = shapely.make_valid(shape).difference(city)
-            if not visible.is_empty:
-                spot = visible.representative_point()
-                label = self.words.place(outline.adcode)
-                size, colour = (6, SOFT) if small else (8.5, "#7b858e")
-                self._label(axes, spot.x, spot.y, label, size, colour)
-        axes.add_patch(_patch(city, facecolor=CITY, edgecolor="none", zorder=2))
-
-    def _edge(
-        self, axes: Any, shape: BaseGeometry, colour: str, width: float, zorder: float = 2.5
-    ) -> None:
-        axes.add_patch(
-            _patch(shape, facecolor="none", edgecolor=colour, linewidth=width, zorder=zorder)
-        )
-
-    def _label(self, axes: Any, lon: float, lat: float, text: str, size: float, ink: str) -> None:
-        axes.text(
-            lon,
-            lat,
-            text,
-            size=size,
-            color=ink,
-            ha="center",
-            va="center",
-            zorder=3,
-            clip_on=True,
-            path_effects=_halo(2.0),
-        )
-
-    def _track(self, axes: Any, *, small: bool) -> None:
-        from matplotlib.collections import LineCollection  # noqa: PLC0415
-
-        scene = self.scene
-        lon = np.array([p.lon for p in scene.track])
-        lat = np.array([p.lat for p in scene.track])
-        seconds = np.array([p.time.timestamp() for p in scene.track])
-        firm = scene.firm
-        for device in sorted({p.device for p in scene.track}):
-            at = np.flatnonzero(firm & np.array([p.device == device for p in scene.track]))
-            steps = np.stack(
-                [np.column_stack([lon[i], lat[i]]) for i in (at[:-1], at[1:])], axis=1
-            )
-            code = np.maximum(scene.standing[at[:-1]], scene.standing[at[1:]])
-            silent = np.diff(seconds[at]) > SILENCE.total_seconds()
-            for index, standing in enumerate(STANDINGS):
-                for dashed in (False, True):
-                    chosen = steps[(code == index) & (silent == dashed)]
-                    lines = LineCollection(
-                        list(chosen),
-                        colors=standing.colour,
-                        linewidths=1.0 if dashed else 1.6,
-                        linestyles=(0, (3, 3)) if dashed else "solid",
-                        zorder=4 + index / 10,
-                    )
-                    axes.add_collection(lines, autolim=False)
-        if small:
-            return
-        for index, standing in enumerate(STANDINGS):
-            mine = scene.standing == index
-            axes.scatter(
-                lon[mine & firm], lat[mine & firm], s=5, color=standing.colour, lw=0, zorder=5
-            )
-            rough = mine & ~firm
-            axes.scatter(
-                lon[rough], lat[rough], s=9, fc="none", ec=standing.colour, lw=0.6, alpha=0.4,
-                zorder=3.5,
-            )  # fmt: skip
-
-    def _marks(self, axes: Any, box: Frame, width_in: float, *, small: bool) -> None:
-        """Draw where alerts opened (a full disc with the number) and closed (a ring)."""
-        radius_pt = 5.5 if small else 8.5
-        point = (box.east - box.west) / (width_in * 72)  # degrees of longitude a point
-        taken: list[tuple[float, float]] = []
-        for episode in self.scene.episodes:
-            colour = kind_style(episode.kind).colour
-            for spot, opened in ((episode.opened_at, True), (episode.closed_at, False)):
-                if spot is None or not (
-                    box.west < spot[0] < box.east and box.south < spot[1] < box.north
-                ):
-                    continue
-                x = spot[0]
-                y = spot[1] + (0 if small else 1.7 * radius_pt * point / box.aspect)
-                room = 2 * radius_pt * point
-                while any(
-                    abs(x - a) < room and abs(y - b) < room / box.aspect for a, b in taken
-                ):
-                    x += room * 1.05
-                taken.append((x, y))
-                if not small:
-                    axes.plot(
-                        [spot[0], x], [spot[1], y], color=colour, lw=1.2, marker="o", ms=4,
-                        mfc="white", markevery=[0], zorder=6,
-                    )  # fmt: skip
-                axes.text(
-                    x,
-                    y,
-                    str(episode.number),
-                    size=6 if small else 8.5,
-                    weight="bold",
-                    color="white" if opened else colour,
-                    ha="center",
-                    va="center_baseline",
-                    zorder=7,
-                    bbox={
-                        "boxstyle": "circle,pad=0.28",
-                        "facecolor": colour if opened else "white",
-                        "edgecolor": colour,
-                        "linewidth": 1.5,
-                    },
-                )
-
-    def _scale(self, axes: Any, box: Frame) -> None:
-        metres_a_degree = 111_320 * math.cos(math.radians((box.south + box.north) / 2))
-        goal_m = (box.east - box.west) * metres_a_degree * 0.13
-        power = 10 ** math.floor(math.log10(goal_m))
-        length_m = next(f * power for f in (5, 2, 1) if f * power <= goal_m)
-        length = length_m / metres_a_degree
-        right = box.east - (box.east - box.west) * 0.02
-        y = box.south + (box.north - box.south) * 0.03
-        axes.plot([right - length, right], [y, y], color=INK, lw=2, solid_capstyle="butt", zorder=8)
-        text = f"{length_m / 1000:g} km" if length_m >= 1000 else f"{length_m:g} m"
-        axes.annotate(
-            text,
-            (right - length / 2, y),
-            (0, 3),
-            textcoords="offset points",
-            ha="center",
-            size=8,
-            color=INK,
-            path_effects=_halo(2.0),
-            zorder=8,
-        )
 
     def _legend(self) -> None:
         from matplotlib.lines import Line2D  # noqa: PLC0415
@@ -417,7 +254,7 @@ class _Drawing:
         # Tall cards while they fit, then one line an alert.
         roomy = len(episodes) <= 4
         shown = episodes if len(episodes) <= MOST_ROWS else episodes[: MOST_ROWS - 1]
-        step = 1.24 if roomy else 0.4
+        step = 1.25 if roomy else 0.4
         for index, episode in enumerate(shown):
             self._card(axes, episode, index * step, roomy=roomy)
         if len(shown) < len(episodes):
@@ -427,27 +264,25 @@ class _Drawing:
     def _card(self, axes: Any, episode: Episode, top: float, *, roomy: bool) -> None:
         from matplotlib.patches import Rectangle  # noqa: PLC0415
 
-        style, words = kind_style(episode.kind), self.words
+        words, colour = self.words, colour_of(episode.kind)
         until = "–" if episode.is_moment else words.both("still open", "未结束")
         if episode.until is not None:
             until = f"{_clock(episode.until)}  ({_lasting(episode.until - episode.since)})"
-        height = 1.14 if roomy else 0.34
-        axes.add_patch(Rectangle((0, top), 0.05, height, color=style.colour, lw=0))
-        kind = words.both(episode.kind.replace("_", " "), style.label_zh)
-        axes.text(
-            0.15, top + 0.15, f"{episode.number}   {kind}", weight="bold", color=style.colour,
-            va="center", size=10 if roomy else 8.5,
-        )  # fmt: skip
+        height = 1.16 if roomy else 0.34
+        axes.add_patch(Rectangle((0, top), 0.05, height, color=colour, lw=0))
+        kind = f"{episode.number}   {words.both(*kind_label(episode.kind))}"
+        heading: dict[str, Any] = {"weight": "bold", "color": colour, "va": "center"}
+        axes.text(0.15, top + 0.15, kind, size=10 if roomy else 8.5, **heading)
         if not roomy:
-            span = f"{_clock(episode.since)} – {until}"
-            axes.text(0.15, top + 0.3, f"{span}   {episode.reason}", size=6.5, color=INK, va="center")
+            line = f"{_clock(episode.since)} – {until}   {reason_label(episode.reason)[0]}"
+            axes.text(0.15, top + 0.3, line, size=6.5, color=INK, va="center")
             return
         axes.text(4.4, top + 0.15, episode.severity, ha="right", va="center", size=8, color=SOFT)
-        reason = episode.reason.replace("_", " ")
+        reason = reason_label(episode.reason)[0]
         if episode.place:
-            reason += f"  ({words.place(episode.place)})"
+            reason += f" ({words.place(episode.place)})"
         if episode.closed_reason:
-            reason += f"  → {episode.closed_reason.replace('_', ' ')}"
+            reason += f"\n→ {reason_label(episode.closed_reason)[0]}"
         late = _lasting(episode.detected - episode.since)
         rows = (
             (words.both("since", "起"), _clock(episode.since)),
@@ -456,14 +291,13 @@ class _Drawing:
             (words.both("reason", "原因"), reason),
         )
         for index, (label, value) in enumerate(rows):
-            y = top + 0.38 + index * 0.205
+            y = top + 0.36 + index * 0.19
             axes.text(0.15, y, label, color=SOFT, va="center", size=8)
-            axes.text(1.15, y, value, color=INK, va="center", size=8)
+            first = y - 0.06 if "\n" in value else y
+            axes.text(1.0, first, value, color=INK, va="top" if "\n" in value else "center", size=8)
 
     def timeline(self) -> None:
         """Draw the bars: standing of the positions, leaves, and a row for each kind of alert."""
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415
-
         scene, words = self.scene, self.words
         axes = self._axes(1.75, self.height_in - self.strip_in - 0.02, 13.0, self.strip_in - 0.45)
         kinds = list(dict.fromkeys(e.kind for e in scene.episodes))
@@ -471,7 +305,7 @@ class _Drawing:
         if scene.leaves:
             labels.append(words.both("leave", "外出"))
         first = len(labels)
-        labels += [words.both(kind.replace("_", " "), kind_style(kind).label_zh) for kind in kinds]
+        labels += [words.both(*kind_label(kind)) for kind in kinds]
 
         def bar(row: int, start: datetime, until: datetime, **style: Any) -> None:
             start, until = max(start, scene.start), min(until, scene.until)
@@ -490,12 +324,14 @@ class _Drawing:
                 color="#00553e", clip_on=True, zorder=3,
             )  # fmt: skip
         for episode in scene.episodes:
-            row, colour = first + kinds.index(episode.kind), kind_style(episode.kind).colour
+            row, colour = first + kinds.index(episode.kind), colour_of(episode.kind)
             if episode.is_moment:
                 axes.plot([episode.since], [row], marker="D", ms=5, color=colour, zorder=3)
                 continue
-            fade = 1.0 if episode.until else 0.65
-            bar(row, episode.since, episode.until or scene.until, color=colour, alpha=fade)
+            # Taken back by later evidence: it was said, so it is shown, but hollow.
+            inner = "white" if episode.is_withdrawn else colour
+            style = {"color": inner, "edgecolor": colour, "alpha": 1.0 if episode.until else 0.65}
+            bar(row, episode.since, episode.until or scene.until, **style)
             axes.text(
                 episode.since, row, f"{episode.number} ", size=7.5, weight="bold", color=colour,
                 ha="right", va="center", clip_on=True,
@@ -503,9 +339,11 @@ class _Drawing:
         axes.set_yticks(range(len(labels)), labels, size=8)
         axes.set_ylim(len(labels) - 0.45, -0.55)
         axes.set_xlim(scene.start, scene.until)
-        locator = AutoDateLocator(tz=CHINA_TIME, minticks=8, maxticks=16)
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=CHINA_TIME))
+        ticks = _ticks(scene.start, scene.until)
+        midnight = all(f"{tick:%H%M}" == "0000" for tick in ticks)
+        axes.set_xticks(
+            ticks, [f"{tick:%m-%d}" if midnight else f"{tick:%d. %H:%M}" for tick in ticks]
+        )
         axes.tick_params(length=0, labelsize=8, colors=INK)
         axes.grid(axis="x", color="#e3e7eb", lw=0.7)
         axes.set_axisbelow(True)
@@ -513,39 +351,16 @@ class _Drawing:
             spine.set_visible(False)
 
 
-def _filling(frame: Frame, shape: float, shift: float = 0.0) -> Frame:
-    """Widen a frame until it fills an axes of `shape` (width/height) at true scale.
-
-    `shift` leaves that share of the width free at the left, for an inset.
-    """
-    width = (frame.east - frame.west) * (1 + shift)
-    height = (frame.north - frame.south) * frame.aspect
-    east, middle = frame.east, (frame.south + frame.north) / 2
-    if width / height < shape:
-        spare = height * shape - width
-        width += spare
-        east += spare / 2
-    height = width / shape / frame.aspect
-    return Frame(east - width, middle - height / 2, east, middle + height / 2)
-
-
-def _patch(shape: BaseGeometry, **style: Any) -> Any:
-    from matplotlib.patches import PathPatch  # noqa: PLC0415
-    from matplotlib.path import Path as Outline  # noqa: PLC0415
-
-    rings = [
-        Outline(shapely.get_coordinates(ring), closed=True)
-        for polygon in shapely.get_parts(shape)
-        if polygon.geom_type == "Polygon"
-        for ring in (polygon.exterior, *polygon.interiors)
-    ]
-    return PathPatch(Outline.make_compound_path(*rings), **style)
-
-
-def _halo(width: float) -> list[Any]:
-    from matplotlib.patheffects import withStroke  # noqa: PLC0415
-
-    return [withStroke(linewidth=width, foreground="white", alpha=0.85)]
+def _ticks(start: datetime, until: datetime) -> list[datetime]:
+    """Return round moments of China time, at most 14 of them."""
+    hours = next(
+        (h for h in (1, 3, 6, 12, 24, 48, 96, 168) if (until - start) / 14 < timedelta(hours=h)),
+        720,
+    )
+    first = start.astimezone(CHINA_TIME).replace(hour=0, minute=0, second=0, microsecond=0)
+    step = timedelta(hours=hours)
+    moments = (first + i * step for i in range(int((until - first) / step) + 1))
+    return [moment for moment in moments if moment >= start]
 
 
 def _clock(time: datetime) -> str:
@@ -554,6 +369,10 @@ def _clock(time: datetime) -> str:
 
 def _day(time: datetime) -> str:
     return time.astimezone(CHINA_TIME).strftime("%Y-%m-%d")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _lasting(length: timedelta) -> str:

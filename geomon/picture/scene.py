@@ -81,6 +81,10 @@ class Frame(NamedTuple):
         dx, dy = (self.east - self.west) * share, (self.north - self.south) * share
         return Frame(self.west - dx, self.south - dy, self.east + dx, self.north + dy)
 
+    def has(self, lon: float, lat: float) -> bool:
+        """Say whether a position lies in the view."""
+        return self.west < lon < self.east and self.south < lat < self.north
+
     def holding(self, lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> Frame:
         """Return the smallest frame that holds this one and the positions."""
         if not len(lon):
@@ -130,6 +134,11 @@ class Episode:
         """Whether it marks a moment rather than a stretch of time."""
         return self.kind in MOMENTS and self.until is None
 
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether later evidence took it back: still shown, since it was said, but hollow."""
+        return self.closed_reason == "withdrawn"
+
 
 @dataclass(frozen=True, slots=True)
 class Outline:
@@ -178,7 +187,7 @@ def scene_of(story: Story, city: BaseGeometry, *, most_points: int = 20_000) -> 
 
     home = Frame(*city.bounds)
     west, south, east, north = home
-    marks = [m for e in episodes for m in (e.opened_at, e.closed_at) if m is not None]
+    marks = [m for e in episodes for m in (e.opened_at, e.closed_at) if m and not e.is_withdrawn]
     all_lon = np.concatenate([lon[firm], [m[0] for m in marks]])
     all_lat = np.concatenate([lat[firm], [m[1] for m in marks]])
     near = (all_lon > west - NEAR_DEG) & (all_lon < east + NEAR_DEG)
@@ -190,8 +199,9 @@ def scene_of(story: Story, city: BaseGeometry, *, most_points: int = 20_000) -> 
     else:
         # Gone far: the first view stays with the city and the place of the crossing, the whole way
         # has a view of its own.
-        seen = near[int(firm.sum()) :]
-        frame = home.holding(all_lon[-len(marks) :][seen], all_lat[-len(marks) :][seen]) if marks else home
+        count = int(firm.sum())
+        seen = near[count:]
+        frame = home.holding(all_lon[count:][seen], all_lat[count:][seen])
         journey = home.holding(all_lon, all_lat).grown(0.08)
     return Scene(
         story=story,
@@ -346,13 +356,17 @@ def _standings(
     for leave in leaves:
         standing[during(leave.start, leave.until)] = LEAVE
     for episode in episodes:
-        if episode.kind in ABSENCES:
+        if episode.kind in ABSENCES and not episode.is_withdrawn:
             standing[during(episode.since, episode.until or until)] = OPEN_ALERT
     return standing
 
 
 def _bars(track: Sequence[TrackPoint], standing: Codes, firm: Flags) -> list[Bar]:
-    seen = [(track[i].time, int(standing[i])) for i in np.flatnonzero(firm)]
+    seen = [
+        (point.time, int(code))
+        for point, code, good in zip(track, standing, firm, strict=True)
+        if good
+    ]
     steady: list[tuple[datetime, int]] = []
     for code, group in groupby(seen, key=lambda pair: pair[1]):
         run = list(group)

@@ -6,16 +6,16 @@ in WGS-84, sorted by when they were taken, and repeated uploads count once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 
-from geomon.datum import to_wgs84
+from geomon.datum import DATUMS, to_wgs84
+from geomon.errors import Refusal
+from geomon.events import Event, Permit, Return, Upload, decode, parse_time
 
 __all__ = ["Leave", "Story", "TrackPoint", "stories_from"]
 
@@ -68,21 +68,21 @@ def stories_from(
 ) -> list[Story]:
     """Tell the stories of a recording: one a person, in the order in which they first appear.
 
-    `lines` are contract events (NDJSON); anything that is not an upload, a permit or a return, and
-    every fix without a usable time, position or datum, is passed over: judging input is the work of
-    `geomon.events`, a picture only shows what can be shown. `alerts` are CloudEvents; `titles` maps
+    `lines` are contract events (NDJSON); what is refused there, what is not an upload, a permit or
+    a return, and every fix without a known datum is passed over: counting refusals is the work of
+    the replay, a picture shows what can be shown. `alerts` are CloudEvents; `titles` maps
     supervisee ids to headings (the id itself where it is missing).
     """
     people: dict[str, _Notes] = {}
     for line in lines:
-        if not line.strip():
+        raw = line.encode() if isinstance(line, str) else line
+        if not raw.strip():
             continue
         try:
-            event = msgspec.json.decode(line)
-        except msgspec.DecodeError:
+            event, _ = decode(raw)
+            _note(event, people.setdefault(event.supervisee_id, _Notes()))
+        except Refusal:
             continue
-        if isinstance(event, dict) and isinstance(event.get("supervisee_id"), str):
-            _note(event, people.setdefault(event["supervisee_id"], _Notes()))
     for alert in alerts:
         if subject := alert.get("subject"):
             people.setdefault(str(subject), _Notes()).alerts.append(dict(alert))
@@ -99,40 +99,31 @@ def stories_from(
     ]
 
 
-def _note(event: Mapping[str, Any], notes: _Notes) -> None:
-    kind = event.get("type")
-    if kind == "upload":
-        device = str(event.get("device", "unknown"))
-        fixes = event.get("fixes")
-        if not isinstance(fixes, list):
-            return
-        kept = notes.fixes.setdefault(str(event.get("datum")), [])
-        kept.extend(point for fix in fixes if (point := _point(fix, device)) is not None)
-    elif kind == "permit":
-        start, until = _instant(event.get("from")), _instant(event.get("until"))
-        if start is None or until is None:
-            return
-        destinations = event.get("destinations") or ()
-        cancelled = event.get("status") == "cancelled"
+def _note(event: Event, notes: _Notes) -> None:
+    if isinstance(event, Upload):
+        kept = notes.fixes.setdefault(str(event.datum), [])
+        for fix in event.fixes:
+            # Also false for NaN, which no map can show.
+            if abs(fix.lon) <= 180 and abs(fix.lat) <= 90:
+                time = fix.time.astimezone(timezone.utc)
+                point = (time, fix.lon, fix.lat, fix.accuracy_m, fix.source, event.device)
+                kept.append(TrackPoint(*point))
+    elif isinstance(event, Permit):
+        leave = Leave(parse_time(event.from_), parse_time(event.until), tuple(event.destinations))
         # The same permit_id again replaces it: the last word is what the picture shows.
-        notes.permits[str(event.get("permit_id"))] = (
-            None if cancelled else Leave(start, until, tuple(map(str, destinations)))
-        )
-    elif kind == "return" and (time := _instant(event.get("time"))) is not None:
-        notes.returned[str(event.get("permit_id"))] = time
+        notes.permits[event.permit_id] = None if event.status == "cancelled" else leave
+    elif isinstance(event, Return):
+        notes.returned[event.permit_id] = event.time.astimezone(timezone.utc)
 
 
 def _track(notes: _Notes) -> list[TrackPoint]:
     points: list[TrackPoint] = []
     for datum, fixes in notes.fixes.items():
-        if not fixes:
-            continue
+        if datum not in DATUMS or not fixes:
+            continue  # without a declared datum a position is not judged, so not drawn either
         lon = np.array([p.lon for p in fixes], dtype=np.float64)
         lat = np.array([p.lat for p in fixes], dtype=np.float64)
-        try:
-            lon, lat = to_wgs84(lon, lat, datum)
-        except (KeyError, ValueError):
-            continue  # an undeclared datum: not judged, so not drawn either
+        lon, lat = to_wgs84(lon, lat, datum)
         points.extend(
             p._replace(lon=float(x), lat=float(y)) for p, x, y in zip(fixes, lon, lat, strict=True)
         )
@@ -151,35 +142,3 @@ def _leaves(notes: _Notes) -> list[Leave]:
         ended = back is not None and leave.start < back < leave.until
         leaves.append(leave._replace(until=back) if ended and back else leave)
     return sorted(leaves)
-
-
-def _point(fix: object, device: str) -> TrackPoint | None:
-    if not isinstance(fix, dict):
-        return None
-    time, lon, lat = _instant(fix.get("time")), _number(fix.get("lon")), _number(fix.get("lat"))
-    if time is None or lon is None or lat is None or abs(lon) > 180 or abs(lat) > 90:
-        return None
-    accuracy_m = _number(fix.get("accuracy_m"))
-    return TrackPoint(time, lon, lat, accuracy_m, str(fix.get("source", "unknown")), device)
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def _instant(value: object) -> datetime | None:
-    """Read RFC 3339 with an offset, 24:00:00 included, as aware UTC; None when it is not that."""
-    if not isinstance(value, str):
-        return None
-    midnight = value[10:19].upper() == "T24:00:00"
-    if midnight:
-        value = f"{value[:10]}T00:00:00{value[19:]}"
-    try:
-        time = msgspec.convert(value, datetime)
-    except msgspec.ValidationError:
-        return None
-    if time.tzinfo is None:
-        return None
-    return (time + timedelta(days=1) if midnight else time).astimezone(timezone.utc)

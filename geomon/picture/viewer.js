@@ -158,7 +158,7 @@ function drawMarks(ctx, px, py, isInset, taken) {
   for (const e of shown.episodes) {
     const spots = [[e.opened, true], [e.closed, false]];
     for (const [spot, full] of spots) {
-      if (!spot || (chosen && chosen !== e)) continue;
+      if (!spot || (chosen ? chosen !== e : e.withdrawn)) continue;
       const x = px(spot.x), y = py(spot.y);
       let sx = x, sy = y - (isInset ? 0 : r + 6);
       while (taken.some((b) => Math.abs(b[0] - sx) < 2 * r && Math.abs(b[1] - sy) < 2 * r)) sx += 2 * r + 1;
@@ -303,6 +303,9 @@ function drawTime() {
       }
       const end = e.until ?? shown.span[1], drawn = bar(e.since, end, top + 4, ROW - 8, e.colour + (fade || (e.until ? "" : "b0")));
       if (!drawn) continue;
+      if (e.withdrawn) { // taken back by later evidence: it was said, so it is shown, but hollow
+        ctx.fillStyle = "#fff"; ctx.fillRect(drawn[0] + 1.5, top + 5.5, Math.max(drawn[1] - drawn[0] - 3, 0), ROW - 11);
+      }
       const seen = timeX(e.detected);
       if (seen - 4 >= drawn[0] && seen <= right) { // when the system decided: a notch in the bar
         ctx.fillStyle = "#fff"; ctx.beginPath(); ctx.moveTo(seen - 4, top + 4); ctx.lineTo(seen + 4, top + 4); ctx.lineTo(seen, top + 10); ctx.fill();
@@ -311,7 +314,7 @@ function drawTime() {
       ctx.font = `700 11px ${FONT}`; ctx.textAlign = "left";
       const text = e.until ? `${e.number}` : `${e.number}  still open 未结束`, size = ctx.measureText(text).width;
       const inside = drawn[1] - drawn[0] > size + 22;
-      ctx.fillStyle = inside ? "#fff" : e.colour; ctx.fillText(text, inside ? drawn[0] + 12 : drawn[1] + 4, mid + 0.5);
+      ctx.fillStyle = inside && !e.withdrawn ? "#fff" : e.colour; ctx.fillText(text, inside ? drawn[0] + 12 : drawn[1] + 4, mid + 0.5);
     }
   });
   if (cursor !== null && cursor.t >= range[0] && cursor.t <= range[1]) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -27,7 +28,8 @@ class Layout:
 
     None = the file has no such column. GeoJSON needs no `lon` and `lat`: its geometry has them.
     Without a `header` the names are column numbers from 1. An empty `delimiter` means: the
-    likeliest of comma, semicolon, tab and bar by the first line.
+    likeliest of comma, semicolon, tab and bar by the first line. An id that does not match
+    `id_pattern` makes its row unusable.
     """
 
     time: str = "time"
@@ -40,6 +42,7 @@ class Layout:
     heading: str | None = None
     altitude: str | None = None
     speed_unit: str = "mps"
+    id_pattern: re.Pattern[str] | None = None
     read_time: ReadTime = field(default_factory=time_reader)
     delimiter: str = ""
     header: bool = True
@@ -72,6 +75,8 @@ class Layout:
             if "\N{REPLACEMENT CHARACTER}" in track_id:
                 # Two people whose ids differ only in lost characters would become one.
                 raise Unusable(f"id is not text in {self.encoding.removesuffix('-sig')}")
+            if self.id_pattern is not None and not self.id_pattern.fullmatch(track_id):
+                raise Unusable("id has spaces, slashes or #, or is too long")
         speed = aside(self.speed)
         if lonlat is None:
             lon, lat = amount(self.lon, "lon"), amount(self.lat, "lat")

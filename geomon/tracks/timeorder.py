@@ -16,7 +16,7 @@ from geomon.tracks.trackfix import TrackFix
 
 __all__ = ["RUN_LENGTH", "in_time_order"]
 
-#: Fixes held in memory at once: about 100 MB.
+#: Fixes held in memory at once: about 150 MB.
 RUN_LENGTH = 250_000
 _BLOCK_LENGTH = 1_000
 

@@ -6,6 +6,7 @@ fix. `received` is left out, so that the newest time inside an upload stands for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,9 @@ DEVICES = ("phone", "wristband")
 SOURCES = ("gnss", "wifi", "cell", "unknown")
 #: The contract's limit on the fixes of one upload.
 MOST_FIXES = 1_000
+#: What `geomon.events` takes for an id: ids become parts of keys, which are split at / and #.
+_ID_CHARACTER = r"[^\s/#\x00-\x1f\x7f]"
+_MOST_ID_CHARACTERS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,25 @@ class Carrier:
     device_id: str | None = None
     source: str = "unknown"
 
+    def check_ids(self) -> None:
+        """Raise `UserError` where what was given makes ids that no event may have."""
+        ids = {"person": self.person, "person prefix": self.person_prefix or None}
+        ids["device id"] = self.device_id
+        if self.person is not None:
+            ids["device id"] = self.device_of(self.person)
+        for name, text in ids.items():
+            if text is not None and not _id_pattern(_MOST_ID_CHARACTERS).fullmatch(text):
+                raise UserError(f"{name}: an id has 1 to 64 characters, no spaces, slashes or #")
+
+    @property
+    def id_pattern(self) -> re.Pattern[str]:
+        """What an id in a track must match so that the ids made of it are allowed."""
+        return _id_pattern(_MOST_ID_CHARACTERS - len(self.device_of(self.person_prefix)))
+
+    def device_of(self, person: str) -> str:
+        """The `device_id` of what `person` carries."""
+        return self.device_id or f"{self.device}-{person}"
+
     def person_of(self, track_id: str | None) -> str:
         """The `supervisee_id` of a fix; raises `UserError` where nobody was named."""
         if track_id is not None:
@@ -47,6 +70,10 @@ class Carrier:
         if self.person is None:
             raise UserError("the track has no ids and no person was given (--person)")
         return self.person
+
+
+def _id_pattern(most: int) -> re.Pattern[str]:
+    return re.compile(f"{_ID_CHARACTER}{{1,{max(most, 1)}}}")
 
 
 class _Fix(msgspec.Struct, omit_defaults=True):
@@ -104,5 +131,4 @@ def _fix(fix: TrackFix, carrier: Carrier) -> _Fix:
 
 def _upload(track_id: str | None, fixes: list[_Fix], carrier: Carrier) -> _Upload:
     person = carrier.person_of(track_id)
-    device_id = carrier.device_id or f"{carrier.device}-{person}"
-    return _Upload(person, device_id, carrier.device, carrier.datum, fixes)
+    return _Upload(person, carrier.device_of(person), carrier.device, carrier.datum, fixes)
