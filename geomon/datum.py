@@ -2,7 +2,7 @@
 
     WGS-84   what a satellite receiver says; geomon computes in nothing else
     GCJ-02   AMap, Tencent, most Chinese phones' location services: WGS-84 moved by a smooth shift
-             of a few hundred metres (575-613 m in Shenzhen)
+             of a few hundred metres (571-618 m in Shenzhen)
     BD-09    Baidu: GCJ-02, turned and stretched once more
 
 The GCJ-02 shift is the formula published in 2010 by reverse engineering and used by every map
@@ -17,11 +17,11 @@ the shift continuous across the Shenzhen River: a person walking over the border
 declare it.
 
 **The inverse** has no closed form. It is found by fixed-point iteration, which shrinks the error
-200 times a step, until the last step is under `STEP_LIMIT_DEG`; what remains is under a micrometre
-(the usual one-step inverse leaves up to 2.3 m). It is the inverse of this module's forward
-everywhere, with one unavoidable exception: within about 1 km outside the box's edge (open sea,
-Kyrgyzstan: no Chinese ground) a shifted and an unshifted point coincide, and the shifted one is
-assumed.
+200 times a step, until the last step is under `STEP_LIMIT_DEG`; what remains is about a micrometre
+and everywhere under 0.01 mm (the usual one-step inverse leaves up to 2.3 m). It is the inverse of
+this module's forward everywhere, with one unavoidable exception: within about 1 km outside the
+box's edge (open sea, Kyrgyzstan: no Chinese ground) a shifted and an unshifted point coincide, and
+the shifted one is assumed.
 
 A point's result does not depend on its neighbours in the array.
 """
@@ -44,7 +44,7 @@ _Pair = tuple[Any, Any]
 DATUMS = ("wgs84", "gcj02", "bd09")
 
 #: The inverse stops when its last step moved a point by less than this (0.1 mm). The next step
-#: would be 200 times shorter, so the remaining error is about half a micrometre.
+#: would be some 200 times shorter, so the remaining error is about a micrometre.
 STEP_LIMIT_DEG = 1e-9
 
 _WEST, _EAST, _SOUTH, _NORTH = 72.004, 137.8347, 0.8293, 55.8271
@@ -62,7 +62,7 @@ _FEW = 20
 # Blocks whose temporaries stay in the cache: twice as fast as one pass over a long array.
 _BLOCK = 4096
 # The shift's gradient is below 0.006 everywhere in the box but in a band of a picometre at 105 E
-# (the square root there); 600 m * 0.006 ** 4 is below a micrometre. Four steps for everyone, more
+# (the square root there); 600 m * 0.006 ** 4 is about a micrometre. Four steps for everyone, more
 # only for a point that still moves.
 _STEPS, _MORE_STEPS = 4, 20
 
@@ -84,8 +84,8 @@ def to_wgs84(lon: ArrayLike, lat: ArrayLike, datum: str) -> tuple[Array, Array]:
     """Positions in `datum` as WGS-84.
 
     `lon`, `lat`: degrees, of one shape (a scalar counts as a shape). Returns two new float64
-    arrays of that shape: the exact inverse of `from_wgs84` to under a micrometre. Non-finite values
-    come back as they are. Raises ValueError for an unknown datum or unlike shapes.
+    arrays of that shape: the inverse of `from_wgs84` to under 0.01 mm. Non-finite values come back
+    as they are. Raises ValueError for an unknown datum or unlike shapes.
     """
     return _convert(lon, lat, datum, _gcj02_inverse, _bd09_inverse)
 
@@ -114,14 +114,21 @@ def _convert(
     flat_lon, flat_lat = lon_out.reshape(-1), lat_out.reshape(-1)
     if flat_lon.size <= _FEW:
         for i, (x, y) in enumerate(zip(flat_lon.tolist(), flat_lat.tolist(), strict=True)):
-            if math.isfinite(x) and math.isfinite(y):
+            if _near_box(x, y):
                 flat_lon[i], flat_lat[i] = move(x, y, _ONE)
-    else:
-        with np.errstate(invalid="ignore"):  # a non-finite position passes through unmoved
-            for start in range(0, flat_lon.size, _BLOCK):
-                block = slice(start, start + _BLOCK)
-                flat_lon[block], flat_lat[block] = move(flat_lon[block], flat_lat[block], _MANY)
+        return lon_out, lat_out
+    for start in range(0, flat_lon.size, _BLOCK):
+        block: Any = slice(start, start + _BLOCK)
+        near = _near_box(flat_lon[block], flat_lat[block])
+        if not near.all():
+            block = start + np.nonzero(near)[0]
+        flat_lon[block], flat_lat[block] = move(flat_lon[block], flat_lat[block], _MANY)
     return lon_out, lat_out
+
+
+def _near_box(lon: Value, lat: Value) -> Any:
+    """In the box or within a degree of it: farther away, or no number, there is nothing to move."""
+    return (lon >= _WEST - 1) & (lon <= _EAST + 1) & (lat >= _SOUTH - 1) & (lat <= _NORTH + 1)
 
 
 def _boxed(lon: Value, lat: Value) -> Any:
@@ -192,8 +199,8 @@ def _gcj02_solve(lon: Value, lat: Value, maths: _Maths) -> _Pair:
     moving = (step_x > STEP_LIMIT_DEG) | (step_y > STEP_LIMIT_DEG)
     if not np.any(moving):
         return x, y
-    # Far outside the box the polynomial grows and these steps may be needed, or even not converge;
-    # there the caller drops the result. Points at rest are not touched again.
+    # Beside 105 E, where the square root has its kink. Points at rest are not touched again, so
+    # that a result does not depend on its neighbours.
     rest = np.nonzero(np.atleast_1d(moving))[0]
     xs, ys = np.array(x, ndmin=1), np.array(y, ndmin=1)
     lon_rest, lat_rest = np.atleast_1d(lon)[rest], np.atleast_1d(lat)[rest]

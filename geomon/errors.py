@@ -5,8 +5,8 @@
     │   ├── SettingsError       a setting that does not exist, does not parse or is out of range
     │   ├── ZoneError           a zone file that is missing, broken or unfit
     │   ├── TrackError          a track file that cannot be read as the format it is said to be
-    │   └── UnavailableError    something outside that is needed is not there (broker, Redis, an extra)
-    └── Refusal                 one event or one fix that cannot be accepted; carries its reason code
+    │   └── UnavailableError    what is needed is not there (broker, Redis, an extra)
+    └── Refusal                 one event or fix that cannot be accepted; carries its reason
 
 Bad input in a stream is not an error of the program: decoding turns it into a `Refusal`, which is
 counted and kept, and the stream goes on.

@@ -60,6 +60,7 @@ class Raw(NamedTuple):
     where: str  # "topic/partition/offset" or "file:line"
     key: bytes | None = None  # the message's key; None = not a message
     arrived_s: int = 0  # when the broker had it; 0 = not known
+    partition: int = 0
 
 
 class Arrival(NamedTuple):

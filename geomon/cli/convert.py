@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -157,7 +158,7 @@ def convert(
     # All formats first: a wrong file must not be found after an hour of output.
     forms = [sniff(path) if form == "auto" else form for path in tracks]
     _check_people(forms, options)
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer
     reading = _Reading(list(zip(tracks, forms, strict=True)), layout)
     written = 0
     with reading:
@@ -240,7 +241,7 @@ class _Reading:
     def __enter__(self) -> _Reading:
         self._stack.__enter__()
         # A bar above events scrolling by on the same terminal would only tear both.
-        shown = talk.is_terminal and not click.get_text_stream("stdout").isatty()
+        shown = talk.is_terminal and not sys.stdout.isatty()
         self._progress = self._stack.enter_context(
             Progress(
                 TextColumn("{task.description}", markup=False),

@@ -108,7 +108,7 @@ def _parse(text: str) -> _Given:
     if not (math.isfinite(lon) and math.isfinite(lat)):
         raise UserError(f"{text!r} is not a position")
     if abs(lat) > 90 >= abs(lon):
-        raise UserError(f"{text!r} has latitude {lat:g}: longitude comes first, write {lat},{lon}")
+        raise UserError(f"{text!r} has latitude {lat}: longitude comes first, write {lat},{lon}")
     if abs(lat) > 90 or abs(lon) > 180:
         raise UserError(f"{text!r} is not on the globe: longitude -180..180, latitude -90..90")
     return _Given(text, lon, lat)

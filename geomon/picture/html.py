@@ -100,13 +100,14 @@ def _tab(scene: Scene, index: int) -> str:
 def _case(scene: Scene, index: int, names: Mapping[str, str]) -> str:
     story = scene.story
     days = f"{_day(scene.start)} – {_day(scene.until)}"
-    count = f"{len(story.track):,}"
     devices = ", ".join(sorted({p.device for p in story.track})) or "no device"
     alerts = "".join(_alert(e, names) for e in scene.episodes)
+    count, told = len(story.track), len(scene.episodes)
+    plural = "" if told == 1 else "s"
     return (
         f"<section{' hidden' if index else ''}><h2>{escape(story.title)}</h2>"
         f'<p class="facts"><b>{escape(story.supervisee_id)}</b> · {days} · '
-        f"<b>{count}</b> positions ({escape(devices)}) · <b>{len(scene.episodes)}</b> alerts</p>"
+        f"<b>{count:,}</b> positions ({escape(devices)}) · <b>{told}</b> alert{plural}</p>"
         f"{alerts or '<p class=none>No alert in this time. 无告警</p>'}</section>"
     )
 
@@ -229,6 +230,7 @@ def _case_data(scene: Scene, names: Mapping[str, str]) -> dict[str, Any]:
         return None if position is None else {"lon": position[0], "lat": position[1]}
 
     return {
+        "id": scene.story.supervisee_id,
         "time": _deltas([p.time.timestamp() for p in track], 1),
         "lon": _deltas([p.lon for p in track], STEPS_A_DEGREE),
         "lat": _deltas([p.lat for p in track], STEPS_A_DEGREE),

@@ -7,9 +7,10 @@ row of empty boxes is worse than an English word.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -111,14 +112,21 @@ def _chinese_family() -> str | None:
     return next((family for family in _CHINESE_FAMILIES if family in installed), None)
 
 
-def _fonts(family: str | None) -> AbstractContextManager[None]:
+@contextmanager
+def _fonts(family: str | None) -> Iterator[None]:
     from matplotlib import rc_context  # noqa: PLC0415
 
     # DejaVu comes with matplotlib; the second family is asked for what the first does not have.
-    context: AbstractContextManager[None] = rc_context(
-        {"font.family": ["DejaVu Sans", *([family] if family else [])], "font.size": 9.0}
-    )
-    return context
+    families = ["DejaVu Sans", *([family] if family else [])]
+    # Most Chinese fonts have no bold face; matplotlib would tell the duty officer so, on stderr.
+    log = logging.getLogger("matplotlib.font_manager")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with rc_context({"font.family": families, "font.size": 9.0}):
+            yield
+    finally:
+        log.setLevel(level)
 
 
 class _Words:
@@ -134,6 +142,9 @@ class _Words:
 
     def both(self, latin: str, chinese: str) -> str:
         return f"{latin} {chinese}".strip() if self._chinese else latin
+
+    def short(self, adcode: str) -> str:
+        return english(adcode) or adcode
 
     def place(self, adcode: str) -> str:
         latin = english(adcode)
@@ -176,7 +187,7 @@ class _Drawing:
             0.2 / WIDTH_IN,
             1 - 0.55 / self.height_in,
             f"{story.supervisee_id}   {_day(scene.start)} – {_day(scene.until)}   "
-            f"{_count(len(story.track), "position")}   {_count(len(scene.episodes), "alert")}   "
+            f"{_count(len(story.track), 'position')}   {_count(len(scene.episodes), 'alert')}   "
             f"times {CHINA_TIME}, positions WGS-84",
             color=SOFT,
         )
@@ -203,7 +214,7 @@ class _Drawing:
         if scene.journey is not None:
             axes = self._axes(0.3, 0.7 + height - tall - 0.1, side, tall)
             wide = filling(scene.journey, side / tall)
-            inset = Chart(axes, wide, side, self.words.place, small=True)
+            inset = Chart(axes, wide, side, self.words.short, small=True)
             inset.ground(ground, city)
             inset.boundary(city)
             inset.track(scene)
@@ -377,6 +388,8 @@ def _count(number: int, noun: str) -> str:
 
 def _lasting(length: timedelta) -> str:
     minutes = length.total_seconds() / 60
+    if abs(minutes) < 1:
+        return f"{length.total_seconds():.0f} s"
     if abs(minutes) < 90:
         return f"{minutes:.0f} min"
     return f"{minutes / 60:.1f} h" if minutes < 2880 else f"{minutes / 1440:.1f} days"

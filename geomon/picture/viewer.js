@@ -101,7 +101,7 @@ function drawMap(canvas, at, isInset) {
   const inWorld = () => ctx.setTransform(k * ratio, 0, 0, -k * ratio, (w / 2 - x * k) * ratio, (h / 2 + y * k) * ratio);
   const onScreen = () => ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
   const width = (pixels) => { ctx.lineWidth = pixels / k; };
-  const far = k < 220; // pixels a degree: below this, districts say nothing
+  const far = k < 120; // pixels a degree: below this, districts say nothing
   ctx.fillStyle = "#dcebf3"; ctx.fillRect(0, 0, w, h);
   inWorld(); ctx.lineJoin = ctx.lineCap = "round"; ctx.setLineDash([]);
   const left = x - w / 2 / k, right = x + w / 2 / k, low = y - h / 2 / k, high = y + h / 2 / k;
@@ -143,7 +143,8 @@ function drawMap(canvas, at, isInset) {
   }
   const taken = [];
   drawMarks(ctx, px, py, isInset, taken);
-  if (!isInset) { drawCursor(ctx, px, py, k, y, h); drawScale(ctx, w, h, k, y); }
+  drawCursor(ctx, px, py, k, isInset);
+  if (!isInset) drawScale(ctx, w, h, k, y);
   drawLabels(ctx, px, py, w, h, k, far, isInset, taken);
   if (isInset) {
     const bx = px(view.x - mapCanvas.clientWidth / 2 / view.k), by = py(view.y + mapCanvas.clientHeight / 2 / view.k);
@@ -219,21 +220,21 @@ function fixAt(t) {
   for (let i = low - 1; i >= 0; i--) if (shown.firm[i]) return i;
   return -1;
 }
-function drawCursor(ctx, px, py, k, y, h) {
+function drawCursor(ctx, px, py, k, isInset) {
   if (cursor === null) return;
   const i = cursor.fix ?? fixAt(cursor.t);
   if (i < 0) return;
   const x = px(shown.x[i]), sy = py(shown.y[i]), stale = cursor.t - shown.t[i] > data.silence_s;
   const colour = data.standings[shown.standing[i]].colour;
-  if (shown.accuracy[i]) {
+  if (shown.accuracy[i] && !isInset) {
     const lat = unmercator(shown.y[i] + y0), r = shown.accuracy[i] / (111320 * Math.cos(lat * Math.PI / 180)) * k;
     ctx.beginPath(); ctx.arc(x, sy, r, 0, 7); ctx.fillStyle = colour + "22"; ctx.fill();
     ctx.strokeStyle = colour + "88"; ctx.lineWidth = 1; ctx.stroke();
   }
-  ctx.beginPath(); ctx.arc(x, sy, 7, 0, 7); ctx.fillStyle = stale ? "#fff" : colour; ctx.fill();
+  ctx.beginPath(); ctx.arc(x, sy, isInset ? 4 : 7, 0, 7); ctx.fillStyle = stale ? "#fff" : colour; ctx.fill();
   ctx.strokeStyle = stale ? colour : "#fff"; ctx.lineWidth = 2.5; ctx.stroke();
-  ctx.beginPath(); ctx.arc(x, sy, 9, 0, 7); ctx.strokeStyle = INK; ctx.lineWidth = 1.2; ctx.stroke();
-  if (cursor.fix === undefined) {
+  ctx.beginPath(); ctx.arc(x, sy, isInset ? 5.5 : 9, 0, 7); ctx.strokeStyle = INK; ctx.lineWidth = 1.2; ctx.stroke();
+  if (cursor.fix === undefined && !isInset) {
     const text = stale ? `last known, ${lasting(cursor.t - shown.t[i])} before` : stamp(shown.t[i]).slice(5, 16);
     ctx.font = `600 12px ${FONT}`; ctx.textAlign = "left"; ctx.textBaseline = "middle";
     ctx.strokeStyle = HALO; ctx.lineWidth = 4; ctx.strokeText(text, x + 14, sy); ctx.fillStyle = INK; ctx.fillText(text, x + 14, sy);
@@ -333,6 +334,7 @@ function draw() {
   if (framed) view = fitted(mapCanvas, framed, 6, insetCanvas.hidden || wide ? 0 : insetCanvas.clientWidth * 0.6);
   drawMap(mapCanvas, view, false);
   if (!insetCanvas.hidden) drawMap(insetCanvas, fitted(insetCanvas, wide ? shown.frame : shown.journey), true);
+  document.body.dataset.drawn = shown.id; // so that a test of the page can see that it was drawn
 }
 let waiting = false;
 function redraw() {
@@ -445,6 +447,7 @@ document.addEventListener("keydown", (e) => { if (e.key === "Escape") choose(nul
 /* "#2" opens the second case: a link may point at one. */
 const asked = Number(location.hash.slice(1)) - 1;
 show(cases[asked] ? asked : 0);
+draw();
 // At once and not in the next frame: a canvas stretched to its new size would be seen for a moment.
 const watcher = new ResizeObserver(draw);
 watcher.observe(mapCanvas); watcher.observe(timeCanvas);

@@ -37,7 +37,14 @@ import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
 
 from geomon.errors import SettingsError
 
@@ -58,12 +65,18 @@ LONGEST_PAUSE_S = 10.0
 REMEDIES = {
     "CROSSSLOT": "this is a Redis Cluster; geomon needs one Redis or a Sentinel's master",
     "MISCONF": "Redis cannot write to its disk; see its log",
-    "NOAUTH": "the URL needs a password",
+    "NOAUTH": "check user name and password in the URL",
     "NOPERM": "the Redis user lacks a right; see deliver.lua for the commands used",
     "OOM": "Redis is out of memory; raise maxmemory or trim the log",
     "READONLY": "this is a replica; point the URL to the master",
-    "WRONGPASS": "wrong user name or password in the URL",
+    "WRONGPASS": "check user name and password in the URL",
     "WRONGTYPE": "another program uses a key of ours; rename or remove it",
+}
+CODES_CUT_OFF: Mapping[type[RedisError], str] = {
+    AuthenticationError: "NOAUTH",
+    NoPermissionError: "NOPERM",
+    OutOfMemoryError: "OOM",
+    ReadOnlyError: "READONLY",
 }
 ID = re.compile(r"(?P<episode>.+)#(?P<number>[1-9][0-9]{0,8})", re.DOTALL)
 CODES = re.compile(r"\b(" + "|".join(REMEDIES) + r")\b")
@@ -208,7 +221,12 @@ def public_url(url: str) -> str:
 def why(error: BaseException) -> str:
     """A redis-py error as one line; with what mends it, where waiting does not."""
     text = " ".join(str(error).split()) or type(error).__name__
-    code = CODES.search(text)
+    # redis-py cuts the code off where it has a class for it, and wraps what goes wrong while it
+    # connects; Redis 6 names no code when a script lacks a right.
+    hints = [text.replace("can't run this command", "NOPERM")]
+    for known in (error, error.__cause__):
+        hints += [code for kind, code in CODES_CUT_OFF.items() if isinstance(known, kind)]
+    code = CODES.search(" ".join(hints))
     return f"{text} ({REMEDIES[code.group()]})" if code else text
 
 

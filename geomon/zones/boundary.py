@@ -48,8 +48,10 @@ CELL_M = 125.0
 #: The grid reaches this far beyond the city's bounding box.
 MARGIN_M = 12000.0
 MOST_CELLS = 4_000_000
-#: A near cell with no more segments than this, and no boundary through it, is not cut further.
+#: A near cell with no more segments than this, and no boundary through it, is not cut further,
+#: if it reaches no further than this: the scale at its centre must serve all of it.
 FEW_SEGMENTS = 4
+NEAR_REACH_M = 750.0
 #: A far cell is small enough when its reach is under this part of its distance: the bound is then
 #: at least 3/4 of the truth.
 REACH = 1 / 8
@@ -309,10 +311,11 @@ class Boundary:
             inside = shapely.contains_xy(self.geometry, lon, lat)
             side = np.where(bound_m > 0, np.where(inside, -1.0, 1.0), 0.0)
             is_far = bound_m >= NEAR_M
-            is_near = ~is_far & (bound_m > 0) & (cells.listed <= FEW_SEGMENTS)
             if span == 1:
                 is_near = ~is_far
             else:
+                is_near = ~is_far & (bound_m > 0) & (cells.listed <= FEW_SEGMENTS)
+                is_near &= reach_m <= NEAR_REACH_M
                 is_far &= reach_m <= REACH * size_m
             far_m[cells.row[is_far], cells.column[is_far]] = (side * bound_m)[is_far]
             ids = leaves + np.arange(np.count_nonzero(is_near))

@@ -133,6 +133,11 @@ class ZoneIndex:
             adcode=adcode,
         )
 
+    @property
+    def city_geometry(self) -> BaseGeometry:
+        """The city's area in WGS-84 degrees, with what was added and cut out; not to be changed."""
+        return self._boundary.geometry
+
     def classify(self, lon: ArrayLike, lat: ArrayLike) -> Placement:
         """Place WGS-84 positions (two rows of one length) with respect to the city.
 

@@ -53,9 +53,10 @@ class PlaceMap:
     def nearest(self, lon: Floats, lat: Floats, within_m: float) -> tuple[Ints, Floats]:
         """The place nearest to each position and how far it is, metres; -1 and inf if beyond.
 
-        Measured in the ellipsoidal Mercator plane, which is conformal: over a few kilometres all
-        directions are stretched alike (by 1 / N cos(lat), Snyder 1987, eq. 7-8), so the nearest
-        there is the nearest on the ground and the distance is right to about 0.1 %.
+        For positions that no place holds: the distance is the one to the nearest border. Measured
+        in the ellipsoidal Mercator plane, which is conformal: over a few kilometres all directions
+        are stretched alike (by 1 / N cos(lat), Snyder 1987, eq. 7-8), so the nearest there is the
+        nearest on the ground and the distance is right to about 0.1 %.
         """
         found = np.full(len(lon), -1, np.intp)
         distance_m = np.full(len(lon), np.inf)
@@ -63,24 +64,39 @@ class PlaceMap:
             return found, distance_m
         phi = np.radians(lat)
         unit_m = _A_M * np.cos(phi) / np.sqrt(1 - _E2 * np.sin(phi) ** 2)
-        pairs, size = self._mercator_tree.query_nearest(
+        tree, place_of_edge = self._edges
+        (point, edge), size = tree.query_nearest(
             shapely.points(_mercator(np.column_stack([lon, lat]))),
             # A limit of zero is refused, and there is none where a parallel shrinks to the pole.
             max_distance=within_m / max(float(unit_m.min()), 1.0),
             return_distance=True,
         )
-        # Equally near places come in no stated order: the first in `features` answers.
-        order = np.lexsort((pairs[1], pairs[0]))
-        point, first = np.unique(pairs[0][order], return_index=True)
+        # Neighbours share edges, and equally near ones come in no stated order: the first in
+        # `features` answers.
+        place = place_of_edge[edge]
+        order = np.lexsort((place, point))
+        point, first = np.unique(point[order], return_index=True)
         size_m = size[order][first] * unit_m[point]
         near = size_m <= within_m
-        found[point[near]] = pairs[1][order][first][near]
+        found[point[near]] = place[order][first][near]
         distance_m[point[near]] = size_m[near]
         return found, distance_m
 
     @cached_property
-    def _mercator_tree(self) -> shapely.STRtree:
-        return shapely.STRtree(shapely.transform(self._geometries, _mercator))
+    def _edges(self) -> tuple[shapely.STRtree, Ints]:
+        """A tree of all edges in the Mercator plane, and the place each belongs to.
+
+        A tree of whole places would measure a position against every edge of each place about it.
+        """
+        # Edges are straight in degrees; cut to 2 km they are so in the plane, to 5 cm.
+        geometries = shapely.segmentize(self._geometries, 0.02)
+        polygons, place = shapely.get_parts(geometries, return_index=True)
+        rings, polygon = shapely.get_rings(polygons, return_index=True)
+        lonlat, ring = shapely.get_coordinates(rings, return_index=True)
+        corners = _mercator(lonlat)
+        real = ring[1:] == ring[:-1]
+        edges = np.stack([corners[:-1][real], corners[1:][real]], axis=1)
+        return shapely.STRtree(shapely.linestrings(edges)), place[polygon[ring[1:][real]]]
 
 
 def _mercator(lonlat: Floats) -> Floats:

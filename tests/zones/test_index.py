@@ -25,6 +25,7 @@ from geomon.errors import UserError, ZoneError
 from geomon.zones.boundary import CELL_M, MARGIN_M, NEAR_M, Boundary
 from geomon.zones.files import ZoneFeature, write_zone_file, zone_directory
 from geomon.zones.index import SHORE_M, ZoneIndex, zones_for
+from geomon.zones.places import PlaceMap
 
 Floats = NDArray[np.float64]
 
@@ -277,6 +278,35 @@ def test_no_position_outside_is_ever_reported_as_the_city(country: ZoneIndex) ->
     assert 0.2 < inside.mean() < 0.8
 
 
+def plane_distance_m(geometry: BaseGeometry, lon: float, lat: float) -> float:
+    """Distance from one position, in the azimuthal equidistant plane about it."""
+    project = pyproj.Proj(proj="aeqd", lon_0=lon, lat_0=lat, ellps="WGS84")
+    there = shapely.transform(
+        shapely.segmentize(geometry, 0.005), lambda xy: np.column_stack(project(xy[:, 0], xy[:, 1]))
+    )
+    return float(shapely.distance(shapely.Point(0, 0), there))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(cities(), min_size=1, max_size=4), st.integers(0, 2**32 - 1))
+def test_the_nearest_place_agrees_with_brute_force(shapes: list[BaseGeometry], seed: int) -> None:
+    features = [ZoneFeature(f"{k}", "", "city", "", shape) for k, shape in enumerate(shapes)]
+    places = PlaceMap(features)
+    rng = np.random.default_rng(seed)
+    west, south, east, north = shapes[0].bounds
+    lon, lat = rng.uniform(west - 0.1, east + 0.1, 60), rng.uniform(south - 0.1, north + 0.1, 60)
+    free = places.holding(lon, lat) < 0
+    lon, lat = lon[free], lat[free]
+    found, distance_m = places.nearest(lon, lat, 5000.0)
+    for k in range(len(lon)):
+        true_m = [plane_distance_m(f.geometry, lon[k], lat[k]) for f in places.features]
+        if found[k] < 0:
+            assert min(true_m) > 5000 * 0.998
+        else:
+            assert distance_m[k] == pytest.approx(true_m[found[k]], rel=2e-3, abs=0.1)
+            assert true_m[found[k]] <= min(true_m) * 1.002 + 0.1
+
+
 def test_names_are_known_for_places_and_districts(country: ZoneIndex) -> None:
     assert country.adcode == "990100"
     assert country.names["810000"] == "港"
@@ -382,8 +412,20 @@ def test_places_about_shenzhen(
     assert (shenzhen.boundary_distance_m(lon, lat) < 0) == inside
 
 
+def test_a_step_over_the_land_border_is_a_step_into_the_neighbour(shenzhen: ZoneIndex) -> None:
+    """50 m over the line the simplified list may still say Shenzhen, or nothing at all."""
+    line = shenzhen.city_geometry.boundary
+    beyond = shapely.get_coordinates(shenzhen.city_geometry.buffer(50 * KM_LAT / 1000).boundary)
+    lon, lat = beyond[(beyond[:, 1] > 22.70) & (beyond[:, 0] < 114.4)].T  # Dongguan, Huizhou
+    assert len(lon) > 500
+    assert shapely.distance(line, shapely.Point(lon[0], lat[0])) < 60 * KM_LAT / 1000
+    river = (beyond[:, 0] > 114.075) & (beyond[:, 0] < 114.16) & (beyond[:, 1] < 22.56)
+    assert set(shenzhen.places(lon[lat > 22.76], lat[lat > 22.76])) <= {"441900", "441300"}
+    assert set(shenzhen.places(*beyond[river].T)) == {"810000"}
+
+
 def test_shenzhen_agrees_with_brute_force(shenzhen: ZoneIndex) -> None:
-    boundary = shenzhen._boundary
+    boundary = Boundary(shenzhen.city_geometry)
     west, south, east, north = boundary.geometry.bounds
     rng = np.random.default_rng(20240213)
     lon, lat = rng.uniform(west, east, 4000), rng.uniform(south, north, 4000)

@@ -1,0 +1,281 @@
+"""`geomon watch`: alerts as they come, read from the log in Redis.
+
+The log stream and not the channels: a channel forgets whoever was not listening, and after a broken
+connection this goes on behind the last entry it has shown.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import select
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import msgspec
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.retry import Retry
+from rich.cells import cell_len
+
+from geomon.alerts import KINDS, REASONS, SEVERITIES
+from geomon.cli.output import json_option, talk
+from geomon.errors import SettingsError, UnavailableError
+from geomon.settings import load
+from geomon.sinks.redis import log_key, public_url, why
+
+__all__ = ["watch"]
+
+ENTRIES_AT_ONCE = 200
+BLOCK_MS = 1000  # between two looks whether anyone still reads our output
+TIMEOUT_S = 10.0  # longer than a block, so that only a dead connection runs into it
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 10.0
+BEIJING = timezone(timedelta(hours=8))
+COLOURS: Mapping[str, dict[str, Any]] = {
+    "info": {"dim": True},
+    "low": {"fg": "cyan"},
+    "medium": {"fg": "yellow"},
+    "high": {"fg": "red"},
+    "critical": {"fg": "white", "bg": "red", "bold": True},
+}
+# Heading and width in cells (a Chinese character takes two); the last column is as wide as it is.
+COLUMNS = (
+    ("time +08:00", 19),
+    ("severity", 8),
+    ("phase", 7),
+    ("kind", 28),
+    ("person", 16),
+    ("district", 8),
+    ("place", 6),
+    ("reason", 0),
+)
+STREAM_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
+
+EPILOG = """\b
+Examples:
+  geomon watch --severity high --severity critical
+  geomon watch --district 440304 --json --from 0 --no-follow > futian.ndjson
+"""
+
+
+class _Wanted(NamedTuple):
+    """What to show: any of each list, everything where a list is empty."""
+
+    districts: Sequence[str]
+    kinds: Sequence[str]
+    severities: Sequence[str]
+
+    def takes(self, data: Mapping[str, Any]) -> bool:
+        return all(
+            not wanted or data.get(name) in wanted
+            for name, wanted in (
+                ("district", self.districts),
+                ("kind", self.kinds),
+                ("severity", self.severities),
+            )
+        )
+
+
+def _stream_id(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value in (None, "$"):
+        return None
+    if value is None or not STREAM_ID.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is no id of the log: write one like 1707788012345-0, or 0 for the beginning"
+        )
+    return value
+
+
+@click.command(epilog=EPILOG)
+@click.option("--redis", "url", metavar="URL", help="Default: the setting `redis`.")
+@click.option("--config", "file", type=click.Path(path_type=Path), help="Settings file (TOML).")
+@click.option(
+    "--district", "districts", metavar="CODE", multiple=True, help="Only this one; repeatable."
+)
+@click.option("--kind", "kinds", type=click.Choice(list(KINDS)), multiple=True, help="Likewise.")
+@click.option(
+    "--severity", "severities", type=click.Choice(list(SEVERITIES)), multiple=True, help="Likewise."
+)
+@click.option(
+    "--from",
+    "begin",
+    metavar="ID",
+    callback=_stream_id,
+    help="Begin behind this log id (`log_id` in --json); 0 = from the beginning. Default: now.",
+)
+@click.option(
+    "--follow/--no-follow",
+    default=True,
+    help="Wait for more (default), or end with the log; that begins at its beginning.",
+)
+@json_option
+def watch(
+    url: str | None,
+    file: Path | None,
+    districts: tuple[str, ...],
+    kinds: tuple[str, ...],
+    severities: tuple[str, ...],
+    begin: str | None,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """Show alerts as they come, from the log in Redis; Ctrl-C ends it."""
+    url = load({"redis": url}, file=file)[0].redis
+    if begin is None and not follow:
+        begin = "0"
+    try:
+        client = redis.Redis.from_url(
+            url,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise SettingsError(f"Redis URL {public_url(url)}: {error}") from error
+    wanted = _Wanted(districts, kinds, severities)
+    try:
+        with client:
+            if not as_json and sys.stdout.isatty():
+                click.secho(_row([name for name, _ in COLUMNS]), bold=True)
+            for log_id, fields in _entries(client, public_url(url), begin, follow=follow):
+                _show(log_id, fields, wanted, as_json=as_json)
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has enough: an end, not a failure. What is still in
+        # the buffer goes nowhere, or the interpreter would complain about it as it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _entries(
+    client: redis.Redis, where: str, begin: str | None, *, follow: bool
+) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
+    """Entries of the log behind `begin` (None = behind its present end), whatever comes between.
+
+    With `follow` it never ends by itself, and waits while Redis is away.
+    """
+    at, failures, told, checked = begin, 0, "", begin in (None, "0")
+    while True:
+        try:
+            if at is None:
+                # "$" would mean a later end at each call, and skip what came between two of them.
+                at = _edge(client, newest=True) or "0"
+            if not checked:
+                checked = True
+                _warn_of_gap(at, _edge(client, newest=False))
+            found = _read(client, at, follow=follow)
+        except (AuthenticationError, ResponseError) as error:
+            raise UnavailableError(f"Redis {where}: {why(error)}") from error
+        except (RedisError, OSError) as error:
+            if not follow:
+                raise UnavailableError(f"Redis {where}: {why(error)}") from error
+            if why(error) != told:
+                told = why(error)
+                _say(f"Redis {where} is away, trying again: {told}")
+            longest_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures, 30))
+            failures += 1
+            time.sleep(random.uniform(longest_s / 2, longest_s))  # noqa: S311
+            continue
+        if failures:
+            _say(f"Redis {where} is back")
+            failures, told = 0, ""
+        for log_id, fields in found:
+            at = log_id
+            yield log_id, fields
+        if not found:
+            if not follow:
+                return
+            if _output_closed():
+                raise BrokenPipeError
+
+
+def _read(client: redis.Redis, at: str, *, follow: bool) -> list[tuple[str, Mapping[bytes, bytes]]]:
+    reply: Any = client.xread(
+        {log_key(): at}, count=ENTRIES_AT_ONCE, block=BLOCK_MS if follow else None
+    )
+    # [[key, entries]], or {key: [entries]} when the URL asks for protocol 3.
+    batches = [batch for b in reply.values() for batch in b] if isinstance(reply, dict) else []
+    if isinstance(reply, list):
+        batches = [entries for _, entries in reply]
+    return [(log_id.decode(), fields) for batch in batches for log_id, fields in batch]
+
+
+def _edge(client: redis.Redis, *, newest: bool) -> str:
+    """The id of the log's newest or oldest entry; empty when it has none."""
+    reply: Any = (
+        client.xrevrange(log_key(), count=1) if newest else client.xrange(log_key(), count=1)
+    )
+    return str(reply[0][0].decode()) if reply else ""
+
+
+def _warn_of_gap(asked: str, oldest: str) -> None:
+    def order(stream_id: str) -> tuple[int, int]:
+        milliseconds, _, number = stream_id.partition("-")
+        return int(milliseconds), int(number or 0)
+
+    if oldest and order(oldest) > order(asked):
+        _say(f"the log begins at {oldest}: what came between {asked} and that may be trimmed")
+
+
+def _show(log_id: str, fields: Mapping[bytes, bytes], wanted: _Wanted, *, as_json: bool) -> None:
+    try:
+        event = msgspec.json.decode(fields[b"event"], type=dict[str, Any])
+        data = msgspec.convert(event["data"], dict[str, Any])
+        if not wanted.takes(data):
+            return
+        line = "" if as_json else _line(event, data)
+    except (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError):
+        _say(f"log entry {log_id} is not an alert: skipped")
+        return
+    if as_json:
+        click.echo(msgspec.json.encode({**event, "log_id": log_id}))
+    else:
+        click.echo(line)
+
+
+def _line(event: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    decided = datetime.fromisoformat(event["time"].replace("Z", "+00:00")).astimezone(BEIJING)
+    kind, reason = data["kind"], data.get("reason") or ""
+    severity, phase = data.get("severity") or "", data["phase"]
+    cells = [
+        decided.strftime("%Y-%m-%d %H:%M:%S"),
+        severity,
+        phase,
+        f"{kind} {KINDS[kind].label_zh}" if kind in KINDS else kind,
+        event["subject"],
+        data.get("district") or "-",
+        data.get("place") or "-",
+        f"{reason} {REASONS[reason][1]}" if reason in REASONS else reason,
+    ]
+    # An ended episode is told without alarm, whatever its severity was.
+    return _row(cells, {"fg": "green"} if phase == "closed" else COLOURS.get(severity, {}))
+
+
+def _row(cells: Sequence[str], colour: Mapping[str, Any] | None = None) -> str:
+    """One line; `colour` is for the second and third cell. Control characters are made visible."""
+    row = []
+    for at, (text, (_, width)) in enumerate(zip(cells, COLUMNS, strict=True)):
+        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+        padded = shown + " " * (width - cell_len(shown))
+        row.append(click.style(padded, **colour) if colour and at in (1, 2) else padded)
+    return "  ".join(row).rstrip()
+
+
+def _output_closed() -> bool:
+    """Whether the reader of our output is gone, asked without writing anything."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError):  # not a file: captured in a test
+        return False
+    return any(event & (select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0))
+
+
+def _say(text: str) -> None:
+    talk.print(f"geomon: {text}", markup=False, soft_wrap=True)

@@ -1,0 +1,340 @@
+"""`geomon watch`: nothing missed, nothing twice, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from geomon.embedded.redis import EmbeddedRedis
+from geomon.sinks.redis import RedisSink, log_key
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-c", "from geomon.cli import main; main()", "watch"]
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("GEOMON_")}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis() as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: EmbeddedRedis) -> Iterator[Any]:
+    with redis.Redis.from_url(server.url, decode_responses=True) as opened:
+        opened.flushall()
+        yield opened
+
+
+def alert(person: str, phase: str = "opened", **data: Any) -> dict[str, Any]:
+    kind = data.get("kind", "leave_city")
+    episode = f"{person}/{kind}/2024-02-13T01:30:00Z"
+    return {
+        "specversion": "1.0",
+        "id": f"{episode}#{['opened', 'updated', 'closed'].index(phase) + 1}",
+        "type": f"geomon.alert.{phase}",
+        "subject": person,
+        "time": "2024-02-13T01:33:10Z",
+        "data": {
+            "episode": episode,
+            "kind": kind,
+            "phase": phase,
+            "severity": "high",
+            "district": "440303",
+            "place": "441900",
+            "reason": "outside_without_leave",
+            **data,
+        },
+    }
+
+
+def deliver(url: str, *alerts: dict[str, Any]) -> None:
+    async def run() -> None:
+        sink = RedisSink(url)
+        try:
+            await sink.deliver_until_done(alerts, on_trouble=lambda _: None)
+        finally:
+            await sink.close()
+
+    asyncio.run(run())
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def start(*arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(true: Callable[[], Any]) -> None:
+    """Ask again and again until the server shows what is awaited; fail after 20 s."""
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.01)
+
+
+def waiting(client: Any) -> bool:
+    return bool(client.info("clients")["blocked_clients"])
+
+
+def persons(output: str) -> list[str]:
+    return [json.loads(line)["subject"] for line in output.splitlines()]
+
+
+def test_each_line_is_the_event_and_its_place_in_the_log(
+    server: EmbeddedRedis, client: Any
+) -> None:
+    opened, closed = alert("SZ-1"), alert("SZ-1", "closed")
+    deliver(server.url, opened, closed)
+    shown = run("--redis", server.url, "--json", "--no-follow")
+    ids = [log_id for log_id, _ in client.xrange(log_key())]
+    assert [json.loads(line) for line in shown.stdout.splitlines()] == [
+        {**opened, "log_id": ids[0]},
+        {**closed, "log_id": ids[1]},
+    ]
+    assert (shown.returncode, shown.stderr) == (0, "")
+
+
+def test_it_resumes_behind_the_entry_it_is_given(server: EmbeddedRedis, client: Any) -> None:
+    deliver(server.url, *(alert(f"SZ-{n}") for n in range(500)))
+    whole = run("--redis", server.url, "--json", "--from", "0", "--no-follow").stdout
+    assert persons(whole) == [f"SZ-{n}" for n in range(500)]
+    seen = json.loads(whole.splitlines()[300])["log_id"]
+    rest = run("--redis", server.url, "--json", "--from", seen, "--no-follow")
+    assert persons(rest.stdout) == [f"SZ-{n}" for n in range(301, 500)]
+    assert rest.stderr == ""
+
+
+def test_a_log_trimmed_behind_the_given_entry_is_told(server: EmbeddedRedis, client: Any) -> None:
+    deliver(server.url, *(alert(f"SZ-{n}") for n in range(3)))
+    first = client.xrange(log_key(), count=1)[0][0]
+    client.xtrim(log_key(), maxlen=1, approximate=False)
+    shown = run("--redis", server.url, "--json", "--from", first, "--no-follow")
+    assert persons(shown.stdout) == ["SZ-2"]
+    assert f"what came between {first} and that may be trimmed" in shown.stderr
+    assert shown.stderr.count("\n") == 1
+
+
+def test_by_default_it_begins_now_and_ctrl_c_ends_it(server: EmbeddedRedis, client: Any) -> None:
+    deliver(server.url, alert("SZ-before"))
+    with start("--redis", server.url, "--json") as watch:
+        try:
+            until(lambda: waiting(client))
+            deliver(server.url, alert("SZ-after"))
+            assert watch.stdout is not None
+            assert json.loads(watch.stdout.readline())["subject"] == "SZ-after"
+            watch.send_signal(signal.SIGINT)
+            stdout, stderr = watch.communicate(timeout=10)
+        finally:
+            watch.kill()
+    assert watch.returncode == 130
+    assert stdout == ""
+    assert stderr.strip() == ""
+
+
+def test_districts_kinds_and_severities_narrow_it(server: EmbeddedRedis, client: Any) -> None:
+    deliver(
+        server.url,
+        alert("SZ-1"),
+        alert("SZ-2", district="440304"),
+        alert("SZ-3", district=None),
+        alert("SZ-4", kind="off_itinerary", severity="low"),
+        alert("SZ-5", kind="overdue_return", severity="critical", district="440304"),
+    )
+
+    def shown(*filters: str) -> list[str]:
+        return persons(run("--redis", server.url, "--json", "--no-follow", *filters).stdout)
+
+    assert shown() == ["SZ-1", "SZ-2", "SZ-3", "SZ-4", "SZ-5"]
+    assert shown("--district", "440304") == ["SZ-2", "SZ-5"]
+    assert shown("--kind", "off_itinerary", "--kind", "overdue_return") == ["SZ-4", "SZ-5"]
+    assert shown("--severity", "high", "--district", "440304") == ["SZ-2"]
+
+
+def test_people_read_a_line_with_local_time_and_chinese_labels(
+    server: EmbeddedRedis, client: Any
+) -> None:
+    deliver(server.url, alert("SZ-1"), alert("甲\x1b[2J", "closed", place=None, district=None))
+    shown = run("--redis", server.url, "--no-follow").stdout
+    first, second = shown.splitlines()
+    assert first.split() == [
+        *("2024-02-13", "09:33:10", "high", "opened", "leave_city", "违规离深", "SZ-1"),
+        *("440303", "441900", "outside_without_leave", "未经批准离开本市"),
+    ]
+    assert "\x1b" not in shown, "what comes over the wire must not steer the terminal"
+    assert "甲\ufffd[2J" in second
+    # Columns line up in cells: the person of the second line has one character of two cells.
+    assert second.index("outside") == first.index("outside") - 1
+
+
+def test_on_a_terminal_there_is_a_heading_and_colour(server: EmbeddedRedis, client: Any) -> None:
+    deliver(server.url, alert("SZ-1"))
+    ours, theirs = pty.openpty()
+    with start("--redis", server.url, "--no-follow", stdout=theirs) as watch:
+        os.close(theirs)
+        screen = b""
+        try:
+            while data := os.read(ours, 4096):
+                screen += data
+        except OSError:  # Linux reports the closed other side so
+            pass
+        finally:
+            os.close(ours)
+        assert watch.wait(10) == 0
+        assert watch.stderr is not None
+        assert watch.stderr.read() == ""
+    heading, line = screen.decode().splitlines()
+    assert "time +08:00" in heading
+    assert "\x1b[31mhigh" in line
+
+
+def test_an_entry_that_is_no_alert_is_skipped_with_a_word(
+    server: EmbeddedRedis, client: Any
+) -> None:
+    for fields in ({"other": "x"}, {"event": "{"}, {"event": "[]"}, {"event": '{"data": 1}'}):
+        client.xadd(log_key(), fields)
+    deliver(server.url, alert("SZ-1"))
+    shown = run("--redis", server.url, "--json", "--no-follow")
+    assert persons(shown.stdout) == ["SZ-1"]
+    assert shown.stderr.count("is not an alert: skipped\n") == 4
+    assert shown.returncode == 0
+
+
+def test_when_redis_goes_away_and_comes_back_nothing_is_missed_or_shown_twice(
+    tmp_path: Path,
+) -> None:
+    shown: list[str] = []
+    first, second = EmbeddedRedis(directory=tmp_path), EmbeddedRedis(directory=tmp_path)
+    first.start()
+    try:
+        deliver(first.url, alert("SZ-1"))
+        with start("--redis", first.url, "--json", "--from", "0") as watch:
+            try:
+                assert watch.stdout is not None
+                assert watch.stderr is not None
+                shown.append(watch.stdout.readline())
+                os.kill(first.pid, signal.SIGKILL)
+                away = watch.stderr.readline()
+                first.stop()
+                second.start()
+                deliver(second.url, alert("SZ-2"), alert("SZ-3"))
+                shown += [watch.stdout.readline() for _ in range(2)]
+                back = watch.stderr.readline()
+                # A cause that changes on the way (first cut off, then not there) is told too.
+                while "is back" not in back:
+                    assert "is away, trying again" in back
+                    back = watch.stderr.readline()
+                watch.send_signal(signal.SIGINT)
+                rest, trace = watch.communicate(timeout=10)
+            finally:
+                watch.kill()
+    finally:
+        first.stop()
+        second.stop()
+    assert persons("".join(shown) + rest) == ["SZ-1", "SZ-2", "SZ-3"]
+    assert "is away, trying again" in away
+    assert watch.returncode == 130
+    assert trace.strip() == ""
+
+
+def test_a_redis_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    with start("--redis", f"unix://{tmp_path}/redis.sock", "--json") as watch:
+        try:
+            assert watch.stderr is not None
+            assert watch.stdout is not None
+            assert "is away, trying again" in watch.stderr.readline()
+            with (
+                EmbeddedRedis(directory=tmp_path) as server,
+                redis.Redis.from_url(server.url) as client,
+            ):
+                until(lambda: waiting(client))
+                deliver(server.url, alert("SZ-1"))
+                assert json.loads(watch.stdout.readline())["subject"] == "SZ-1"
+        finally:
+            watch.kill()
+
+
+def test_when_nobody_reads_any_more_it_ends_without_waiting_for_an_alert(
+    server: EmbeddedRedis, client: Any
+) -> None:
+    deliver(server.url, alert("SZ-1"))
+    with start("--redis", server.url, "--json", "--from", "0") as watch:
+        try:
+            assert watch.stdout is not None
+            assert watch.stderr is not None
+            watch.stdout.readline()
+            watch.stdout.close()
+            assert watch.wait(10) == 0
+            assert watch.stderr.read() == ""
+        finally:
+            watch.kill()
+
+
+def test_a_pipe_that_breaks_in_the_middle_is_no_failure(server: EmbeddedRedis, client: Any) -> None:
+    deliver(server.url, *(alert(f"SZ-{n}") for n in range(1000)))
+    with start("--redis", server.url, "--json", "--no-follow") as watch:
+        assert watch.stdout is not None
+        assert watch.stderr is not None
+        watch.stdout.readline()
+        watch.stdout.close()
+        assert watch.wait(10) == 0
+        assert watch.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--redis", "http://example"], 1, "Redis URL http://example"),
+        (["--redis", "unix:///nowhere/redis.sock", "--no-follow"], 1, "/nowhere/redis.sock"),
+        (["--from", "yesterday"], 2, "no id of the log"),
+        (["--kind", "sneezing"], 2, "sneezing"),
+        (["--severity", "loud"], 2, "loud"),
+    ],
+)
+def test_a_mistake_is_told_without_a_traceback(arguments: list[str], code: int, told: str) -> None:
+    failed = run(*arguments)
+    assert failed.returncode == code
+    assert told in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert code == 2 or failed.stderr.count("\n") == 1
+    assert failed.stdout == ""
+
+
+def test_a_wrong_password_ends_it_at_once_and_is_not_shown(
+    server: EmbeddedRedis, client: Any
+) -> None:
+    url = server.url.replace("unix://", "unix://nobody:secret@")
+    failed = run("--redis", url)
+    assert failed.returncode == 1
+    assert "check user name and password" in failed.stderr
+    assert "secret" not in failed.stderr
+    assert failed.stderr.count("\n") == 1
