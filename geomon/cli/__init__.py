@@ -48,7 +48,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line on stderr and exit 1 (2 for wrong usage)."""
+    """Run the command line; a mistake of its user is one line and exit 1 (2 for wrong usage)."""
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -138,6 +138,8 @@ class EmbeddedRedis:
             guard.stdin.close()
         guard.wait()
         guard.stdout.close()
+        if self._home is not None and self._directory is None:
+            shutil.rmtree(self._home, ignore_errors=True)  # the guard's `rm` may not be on PATH
         self.pid = 0
         self._home = None
 

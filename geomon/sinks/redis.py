@@ -78,6 +78,7 @@ CODES_CUT_OFF: Mapping[type[RedisError], str] = {
     OutOfMemoryError: "OOM",
     ReadOnlyError: "READONLY",
 }
+LACKS_A_RIGHT = re.compile("can't run this command|has no permissions")  # Redis 6, 7 and 8
 ID = re.compile(r"(?P<episode>.+)#(?P<number>[1-9][0-9]{0,8})", re.DOTALL)
 CODES = re.compile(r"\b(" + "|".join(REMEDIES) + r")\b")
 
@@ -222,8 +223,8 @@ def why(error: BaseException) -> str:
     """A redis-py error as one line; with what mends it, where waiting does not."""
     text = " ".join(str(error).split()) or type(error).__name__
     # redis-py cuts the code off where it has a class for it, and wraps what goes wrong while it
-    # connects; Redis 6 names no code when a script lacks a right.
-    hints = [text.replace("can't run this command", "NOPERM")]
+    # connects; where a script lacks a right there is no code at all, in words of each version.
+    hints = [text, "NOPERM" if LACKS_A_RIGHT.search(text) else ""]
     for known in (error, error.__cause__):
         hints += [code for kind, code in CODES_CUT_OFF.items() if isinstance(known, kind)]
     code = CODES.search(" ".join(hints))

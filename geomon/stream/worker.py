@@ -27,27 +27,22 @@ from faust.types import TP
 from mode.utils.logging import CompositeLogger
 
 from geomon.core.rules import Rules
+from geomon.errors import UnavailableError
 from geomon.intake import Intake, Raw
 from geomon.settings import Settings, rules_from
 from geomon.sinks.redis import RedisSink
 from geomon.stream.desk import Desk, Verdict, frozen
 from geomon.stream.people import PeopleTable
 from geomon.stream.transport import Transport
+from geomon.topics import ALERTS, EVENTS, PEOPLE, REJECTED
 from geomon.wallclock import now_s
 from geomon.zones.index import ZoneIndex
 
-__all__ = ["ALERTS", "EVENTS", "REJECTED", "Worker", "changelog_of"]
+__all__ = ["Worker"]
 
-EVENTS, ALERTS, REJECTED = "geomon.events", "geomon.alerts", "geomon.rejected"
-_PEOPLE = "people"
 _TICK_S = 1.0
 
 log = CompositeLogger(logging.getLogger("geomon"))
-
-
-def changelog_of(app_id: str) -> str:
-    """Name the topic that keeps the people's states."""
-    return f"{app_id}-{_PEOPLE}-changelog"
 
 
 class Worker:
@@ -95,7 +90,7 @@ class Worker:
         topic = self.app.topic
         self._alerts = topic(ALERTS)
         self._rejected = topic(REJECTED)
-        people = self.app.Table(_PEOPLE, key_type=bytes, value_type=bytes)
+        people = self.app.Table(PEOPLE, key_type=bytes, value_type=bytes)
         assert isinstance(people, PeopleTable)  # noqa: S101  (the app's Table option says so)
         self.people = people
         self.people.on_recovered = self._recovered
@@ -109,6 +104,20 @@ class Worker:
     async def check(self) -> None:
         """Make sure that Redis answers before anything is taken in; raises redis-py's error."""
         await self._sink.ping()
+
+    async def until_stopped(self, stop: asyncio.Event) -> None:
+        """Wait until `stop` is set; raises `UnavailableError` when the app ends by itself."""
+        waits = [
+            asyncio.ensure_future(stop.wait()),
+            asyncio.ensure_future(self.app.wait_until_stopped()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not stop.is_set():
+            raise UnavailableError(f"the worker ended: {self.app.crash_reason!r}")
 
     async def close(self) -> None:
         """Let go of Redis."""

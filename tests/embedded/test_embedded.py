@@ -199,12 +199,16 @@ def test_the_redis_server_of_the_system_comes_first_and_its_last_words_are_told(
     binary.write_text("#!/bin/sh\necho '*** FATAL: out of luck' >&2\nexit 1\n")
     binary.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
     server = EmbeddedRedis()
     with pytest.raises(UnavailableError, match=r"did not start: .*out of luck") as caught:
         server.start()
     assert "\n" not in str(caught.value)
     assert server.pid == 0
     server.stop()
+    assert list(scratch.iterdir()) == []
 
 
 def test_every_partition_of_a_topic_takes_and_gives_its_messages() -> None:

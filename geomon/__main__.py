@@ -1,0 +1,5 @@
+"""`python -m geomon` is `geomon`."""
+
+from geomon.cli import main
+
+main()

@@ -1,0 +1,187 @@
+"""`geomon replay`: recorded events through the core, in process or into a running system."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import msgspec
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from geomon.cli.board import alert_line, heading
+from geomon.cli.options import city_option, config_option
+from geomon.cli.output import json_option, talk
+from geomon.errors import Refusal
+from geomon.events import parse_time
+from geomon.intake import Intake, Raw, Rejected
+from geomon.pacing import paced
+from geomon.replay import Replay, open_recording, read_recording
+from geomon.settings import Settings, load, rules_from
+from geomon.zones.index import zones_for
+
+__all__ = ["replay"]
+
+EPILOG = """\b
+Examples:
+  geomon replay case.ndjson.gz
+  geomon convert track.gpx --person SZ-0009 --device phone --datum wgs84 | geomon replay -
+  geomon replay --json --until 2024-02-24T00:00:00+08:00 case.ndjson > alerts.ndjson
+  geomon replay --kafka 127.0.0.1:9092 --speed 60 case.ndjson
+"""
+
+
+class _Time(click.ParamType):
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        try:
+            return parse_time(str(value))
+        except Refusal as refusal:
+            self.fail(f"{value!r}: {refusal}", param, ctx)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--until", type=_Time(), help="Let all clocks run on to this time (RFC 3339).")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Pace by arrival times: 1 = as it was, 60 = an hour a minute. Default: no pacing.",
+)
+@click.option("--kafka", metavar="HOST:PORT", help="Send the events to a running system instead.")
+@city_option
+@config_option
+@json_option
+def replay(
+    files: tuple[str, ...],
+    until: datetime | None,
+    speed: float | None,
+    kafka: str | None,
+    city: str | None,
+    file: Path | None,
+    as_json: bool,
+) -> None:
+    """Replay recorded events; print the alerts. "-" is standard input.
+
+    The order of lines is the order of arrival. Several files follow one another. Refused events
+    are told on stderr, a line each, and counted.
+    """
+    settings, _ = load({"city": city, "kafka": kafka}, file=file)
+    until_s = int(until.timestamp()) if until else 0
+    with ExitStack() as stack:
+        streams = [(name, stack.enter_context(open_recording(name))) for name in files]
+        lines = _lines(streams, stack)
+        if speed:
+            lines = paced(lines, speed)
+        if kafka:
+            _send(lines, settings, until_s)
+        else:
+            _judge(lines, settings, until_s, as_json=as_json, at_once=bool(speed))
+
+
+def _judge(
+    lines: Iterable[Raw], settings: Settings, until_s: int, *, as_json: bool, at_once: bool
+) -> None:
+    zones = zones_for(settings.city, extra=settings.city_extra, minus=settings.city_minus)
+    play = Replay(Intake(zones), rules_from(settings), _tell_rejected)
+    begun = time.perf_counter()
+    if not as_json:
+        click.echo(heading())
+    # Paced lines are judged one by one, or an alert would wait for its batch to fill.
+    alerts = (
+        (alert for line in lines for alert in play.feed_batch([line]))
+        if at_once
+        else play.feed(lines)
+    )
+    for group in (alerts, play.finish(until_s)):
+        for alert in group:
+            click.echo(msgspec.json.encode(alert) if as_json else alert_line(alert))
+    _tell_counts(play, time.perf_counter() - begun)
+
+
+def _send(lines: Iterable[Raw], settings: Settings, until_s: int) -> None:
+    # Only this way of replaying needs a Kafka client.
+    from geomon.sinks.events import send_events  # noqa: PLC0415
+
+    rejections: Counter[str] = Counter()
+
+    def refuse(rejected: Rejected) -> None:
+        rejections[rejected.reason] += 1
+        _tell_rejected(rejected)
+
+    sent = send_events(
+        lines, settings.kafka, until_s=until_s, settle_s=settings.settle_s, on_rejected=refuse
+    )
+    talk.print(f"{sent:,} events sent to {settings.kafka}")
+    _tell_rejections(rejections)
+
+
+def _lines(streams: list[tuple[str, IO[bytes]]], stack: ExitStack) -> Iterator[Raw]:
+    """Read the files one after the other, with a progress bar on a terminal."""
+    if not talk.is_terminal:
+        for name, stream in streams:
+            yield from read_recording(stream, name)
+        return
+    progress = stack.enter_context(
+        Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=talk,
+            transient=True,
+        )
+    )
+    for name, stream in streams:
+        size = Path(name).stat().st_size if name != "-" else None
+        task: TaskID = progress.add_task(Path(name).name, total=size)
+        # What has been read of the file itself: of a packed one, its packed bytes.
+        source: Any = getattr(stream, "fileobj", None) or stream
+        for number, raw in enumerate(read_recording(stream, name)):
+            if size and number % 2_000 == 0:
+                progress.update(task, completed=source.tell())
+            yield raw
+        progress.remove_task(task)
+
+
+def _tell_rejected(rejected: Rejected) -> None:
+    fix = f" fix {rejected.fix}" if rejected.fix >= 0 else ""
+    detail = f": {rejected.detail}" if rejected.detail else ""
+    talk.print(
+        f"refused {rejected.raw.where}{fix}: {rejected.reason}{detail}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _tell_counts(play: Replay, elapsed_s: float) -> None:
+    events, fixes = play.counts["events"], play.counts["fixes"]
+    talk.print(
+        f"{events:,} events, {fixes:,} fixes of {len(play.people):,} people "
+        f"in {elapsed_s:.1f} s ({fixes / max(elapsed_s, 1e-9):,.0f} fixes/s)"
+    )
+    for (kind, phase), count in sorted(play.alerts.items()):
+        talk.print(f"  {kind} {phase}: {count:,}")
+    _tell_rejections(play.rejections)
+
+
+def _tell_rejections(rejections: Counter[str]) -> None:
+    if rejections:
+        talk.print(f"refused: {sum(rejections.values()):,}")
+    for reason, count in rejections.most_common():
+        talk.print(f"  {reason}: {count:,}")

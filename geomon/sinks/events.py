@@ -1,0 +1,91 @@
+"""Recorded events into `geomon.events`: a recording sent to the topic is the live system again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from geomon import events
+from geomon.errors import Refusal, UnavailableError
+from geomon.intake import Raw, Rejected
+from geomon.topics import EVENTS
+
+__all__ = ["send_events", "stream_events"]
+
+
+def send_events(
+    lines: Iterable[Raw],
+    kafka: str,
+    *,
+    until_s: int,
+    settle_s: int,
+    on_rejected: Callable[[Rejected], None],
+) -> int:
+    """Send a recording, keyed by person, and then everybody's clock; give how many were sent.
+
+    What is not an event with a usable id has no key to be sent under: it is refused here. After the
+    last line, `clock` events let deadlines fire up to the recording's end or `until_s`, as a replay
+    in process does. Raises `UnavailableError` when Kafka cannot be reached.
+    """
+    sending = stream_events(
+        lines, kafka, until_s=until_s, settle_s=settle_s, on_rejected=on_rejected
+    )
+    return asyncio.run(sending)
+
+
+async def stream_events(
+    lines: Iterable[Raw],
+    kafka: str,
+    *,
+    until_s: int,
+    settle_s: int,
+    on_rejected: Callable[[Rejected], None],
+) -> int:
+    """Do what `send_events` does, in a program that runs an event loop already."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", linger_ms=5)
+    try:
+        await producer.start()
+    except (KafkaError, OSError, ValueError) as error:
+        await producer.stop()
+        raise UnavailableError(f"Kafka at {kafka} cannot be reached: {error}") from None
+    sent = 0
+    clocks: dict[str, int] = {}
+    end_s = until_s
+    try:
+        for line in lines:
+            try:
+                event, _ = events.decode(line.data)
+            except Refusal as refusal:
+                on_rejected(Rejected(line, refusal.reason, refusal.detail))
+                continue
+            arrived_s = _arrived_s(event)
+            end_s = max(end_s, arrived_s)
+            whose = event.supervisee_id
+            clocks[whose] = max(clocks.get(whose, 0), arrived_s)
+            await producer.send(EVENTS, line.data, key=whose.encode())
+            sent += 1
+        for whose, clock_s in clocks.items():
+            time = datetime.fromtimestamp(max(end_s, clock_s) + settle_s, timezone.utc)
+            clock = {"type": "clock", "supervisee_id": whose, "received": time}
+            await producer.send(EVENTS, msgspec.json.encode(clock), key=whose.encode())
+            sent += 1
+        await producer.flush()
+    except KafkaError as error:
+        raise UnavailableError(f"Kafka at {kafka}: {error}") from None
+    finally:
+        await producer.stop()
+    return sent
+
+
+def _arrived_s(event: events.Event) -> int:
+    """Give when an event arrived: as it says, or else its newest fix."""
+    if event.received is not None:
+        return int(event.received.timestamp())
+    if isinstance(event, events.Upload):
+        return max((int(fix.time.timestamp()) for fix in event.fixes), default=0)
+    return 0
