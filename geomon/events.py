@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 
 import msgspec
@@ -21,6 +22,9 @@ import msgspec
 from geomon.errors import Refusal
 
 __all__ = [
+    "EPOCH",
+    "FIRST_S",
+    "LAST_S",
     "MAX_BYTES",
     "MAX_FIXES",
     "REASONS",
@@ -36,6 +40,7 @@ __all__ = [
     "Upload",
     "decode",
     "parse_time",
+    "posix_s",
 ]
 
 #: Why an event or a fix is refused. Code: (English, 中文).
@@ -51,7 +56,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "bad_value": ("a field has a value that is not allowed", "字段取值不允许"),
     "bad_id": ("an id is empty, longer than 64 or has spaces, slashes or #", "标识不合法"),
     "bad_time": ("a time is not RFC 3339 with an offset", "时间格式错误或缺少时区"),
-    "impossible_time": ("a time lies before 2010 or after 2099", "时间不在2010至2099年之间"),
+    "impossible_time": ("a time lies before 2000 or after 2099", "时间不在2000至2099年之间"),
     "fix_in_future": (
         "the fix is over 5 minutes later than its arrival",
         "定位时间晚于到达时间",
@@ -73,6 +78,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "bad_destination": ("a destination is not a six-digit adcode", "目的地不是六位区划代码"),
     "key_mismatch": ("the message's key is not its supervisee_id", "消息键与人员标识不一致"),
     "too_late": ("the fix is older than the horizon", "定位早于补报时限"),
+    "internal_error": ("a defect of geomon: please report it", "系统内部错误，请上报"),
     "unknown_permit": ("a return from a leave that was never announced", "销假对应的请假不存在"),
 }
 
@@ -83,10 +89,17 @@ _MAX_DEPTH = 32
 
 _ID = re.compile(r"[^\s/#\x00-\x1f\x7f]{1,64}")
 _ADCODE = re.compile(r"[0-9]{6}")
-_FIRST, _LAST = datetime(2010, 1, 1, tzinfo=timezone.utc), datetime(2100, 1, 1, tzinfo=timezone.utc)
+#: Times outside [FIRST_S, LAST_S) are a device's mistake (POSIX s): 2000-01-01 to 2100-01-01, UTC.
+FIRST_S, LAST_S = 946_684_800, 4_102_444_800
+_FIRST = datetime.fromtimestamp(FIRST_S, timezone.utc)
+_LAST = datetime.fromtimestamp(LAST_S, timezone.utc)
 
 AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
 SourceName = Literal["gnss", "wifi", "cell", "unknown"]
+
+#: 1970-01-01T00:00:00Z as the decoder gives it for a text in China's time: with the very object
+#: for the time zone that other such texts get, which makes `time - EPOCH` six times as fast.
+EPOCH = msgspec.convert("1970-01-01T08:00:00+08:00", AwareTime)
 
 
 class Fix(msgspec.Struct, gc=False):
@@ -103,7 +116,7 @@ class Fix(msgspec.Struct, gc=False):
     mock: bool | None = None
 
 
-class _Event(msgspec.Struct, tag_field="type", kw_only=True):
+class _Event(msgspec.Struct, tag_field="type", kw_only=True, gc=False):
     supervisee_id: str
     received: AwareTime | None = None
 
@@ -195,14 +208,14 @@ _TAGS = {
 }
 
 
-def decode(raw: bytes) -> tuple[Event, list[RefusedFix]]:
+def decode(raw: bytes) -> tuple[Event, Sequence[RefusedFix]]:
     """Decode one event; give it with the fixes that had to be left out of it.
 
     Raises `Refusal` when the whole event cannot be accepted.
     """
     if len(raw) > MAX_BYTES:
         raise Refusal("too_large", f"{len(raw)} bytes")
-    refused: list[RefusedFix] = []
+    refused: Sequence[RefusedFix] = ()
     try:
         event = _decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -225,15 +238,21 @@ def parse_time(text: str) -> datetime:
         raise Refusal("bad_time", _short(text)) from None
     if end_of_day:
         time += timedelta(days=1)
-    if not _FIRST <= time < _LAST:
+    if not _is_possible(time):
         raise Refusal("impossible_time", _short(text))
     return time.astimezone(timezone.utc)
+
+
+def posix_s(times: Iterable[datetime]) -> list[int]:
+    """Give aware times as whole POSIX seconds, fractions cut off."""
+    epoch = EPOCH
+    return [(since := time - epoch).days * 86_400 + since.seconds for time in times]
 
 
 def _check(event: Event) -> None:
     """Check what types alone do not say; raises `Refusal`."""
     _check_id("supervisee_id", event.supervisee_id)
-    if event.received is not None and not _FIRST <= event.received < _LAST:
+    if event.received is not None and not _is_possible(event.received):
         raise Refusal("impossible_time", "received")
     if isinstance(event, Upload):
         _check_id("device_id", event.device_id)
@@ -248,12 +267,19 @@ def _check(event: Event) -> None:
                 if not _ADCODE.fullmatch(code):
                     raise Refusal("bad_destination", _short(code))
     elif isinstance(event, Return | CheckIn | Disposal):
-        if not _FIRST <= event.time < _LAST:
+        if not _is_possible(event.time):
             raise Refusal("impossible_time", "time")
         if isinstance(event, Return):
             _check_id("permit_id", event.permit_id)
 
 
+def _is_possible(time: datetime) -> bool:
+    # Comparing aware times costs as much as decoding an upload: the year alone mostly decides.
+    return _FIRST.year < time.year < _LAST.year - 1 or _FIRST <= time < _LAST
+
+
+# The same few people and devices send all the time.
+@lru_cache(maxsize=1 << 16)
 def _check_id(field: str, value: str) -> None:
     if not _ID.fullmatch(value):
         raise Refusal("bad_id", f"{field} of {len(value)} characters")

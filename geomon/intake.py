@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,12 +49,11 @@ _DEVICES = {"phone": 0, "wristband": 1}
 #: How far a device's clock may be ahead of the arrival time.
 _AHEAD_S = 300
 _DAY_S = 86_400
-_FIRST_S, _LAST_S = 1_262_304_000, 4_102_444_800  # 2010-01-01, 2100-01-01
 #: A position whose longitude reads as a latitude of China, and the other way round.
 _CHINA_LON, _CHINA_LAT = (73.0, 136.0), (3.0, 54.0)
 
 
-class Raw(NamedTuple):
+class Raw(msgspec.Struct, frozen=True, gc=False):
     """One message or line as it came: where from, and what is known of it besides its bytes."""
 
     data: bytes
@@ -63,7 +63,7 @@ class Raw(NamedTuple):
     partition: int = 0
 
 
-class Arrival(NamedTuple):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """An event for the core, and whose it is."""
 
     supervisee_id: str
@@ -78,7 +78,7 @@ class Rejected(NamedTuple):
     reason: str
     detail: str
     supervisee_id: str = ""
-    fix: int = -1  # its place in the upload; -1 = the whole event
+    fix: int = -1  # its place in the upload as sent; -1 = the whole event
 
 
 class _Columns(NamedTuple):
@@ -92,14 +92,15 @@ class _Columns(NamedTuple):
     source: NDArray[np.intp]
 
 
-class _Pending(NamedTuple):
-    """An upload whose fixes are in the columns at [begin, end)."""
+class _Pending(msgspec.Struct, frozen=True, gc=False):
+    """An upload whose fixes are in the columns, after those of the one before it."""
 
     slot: int  # its place among the arrivals
     upload: events.Upload
     raw: Raw
-    begin: int
-    end: int
+    received_s: int  # 0 = not said
+    datum: str  # of its fixes, a name that `to_wgs84` knows
+    sent_at: Sequence[int]  # the place of each of its fixes in the upload as sent
 
 
 class Intake:
@@ -109,35 +110,37 @@ class Intake:
         self.zones = zones
 
     def take(self, batch: Sequence[Raw]) -> tuple[list[Arrival], list[Rejected]]:
-        """Take a batch; give its events in the same order, and what was refused of it."""
+        """Take a batch; give its events in the same order, and what was refused of it likewise."""
         arrivals: list[Arrival | None] = []
         rejected: list[Rejected] = []
         pending: list[_Pending] = []
         fixes: list[events.Fix] = []
-        for raw in batch:
-            try:
-                event, refused = events.decode(raw.data)
-                _check_message(event, raw)
-                rejected += [
-                    Rejected(raw, r.reason, r.detail, event.supervisee_id, r.at) for r in refused
-                ]
-                if isinstance(event, events.Upload) and event.fixes:
-                    reason = _datum_trouble(event.datum)
-                    if not reason:
-                        begin = len(fixes)
-                        fixes += event.fixes
-                        pending.append(_Pending(len(arrivals), event, raw, begin, len(fixes)))
-                        arrivals.append(None)
-                        continue
-                    rejected += [
-                        Rejected(raw, reason, "", event.supervisee_id, at)
-                        for at in range(len(event.fixes))
-                    ]
-                arrivals.append(Arrival(event.supervisee_id, _without_fixes(event, raw), raw))
-            except Refusal as refusal:
-                rejected.append(Rejected(raw, refusal.reason, refusal.detail))
+        decoded = _decode(batch, rejected)
+        arrived_s = events.posix_s([event.received or events.EPOCH for _, event, _ in decoded])
+        for (raw, event, refused), received_s in zip(decoded, arrived_s, strict=True):
+            if raw.arrived_s and received_s > raw.arrived_s + _DAY_S:
+                rejected.append(Rejected(raw, "arrival_in_future", "", event.supervisee_id))
+                continue
+            whose = event.supervisee_id
+            if refused:
+                rejected += [Rejected(raw, r.reason, r.detail, whose, r.at) for r in refused]
+            if isinstance(event, events.Upload) and event.fixes:
+                left = len(event.fixes)
+                sent_at = _sent_at(left, refused) if refused else range(left)
+                datum, reason = _datum(event.datum)
+                if datum:
+                    pending.append(_Pending(len(arrivals), event, raw, received_s, datum, sent_at))
+                    fixes += event.fixes
+                    arrivals.append(None)
+                    continue
+                rejected += [Rejected(raw, reason, "", whose, at) for at in sent_at]
+            arrivals.append(_arrival(event, raw, received_s, rejected))
         if fixes:
             self._place(fixes, pending, arrivals, rejected)
+        if rejected:
+            # Found stage by stage; told in the order of the messages, however batches were cut.
+            place = {id(raw): number for number, raw in enumerate(batch)}
+            rejected.sort(key=lambda r: (place[id(r.raw)], r.fix))
         return [arrival for arrival in arrivals if arrival is not None], rejected
 
     def _place(
@@ -149,55 +152,51 @@ class Intake:
     ) -> None:
         """Check, convert, place and weigh all fixes of a batch, and fill in their arrivals."""
         columns = _columns(fixes)
-        latest_s = np.array([_latest_s(p) for p in pending], dtype=np.int64)
-        counts = np.array([p.end - p.begin for p in pending])
+        counts = np.array([len(p.sent_at) for p in pending])
+        latest_s = np.array([_latest_s(p.raw, p.received_s) for p in pending], dtype=np.int64)
         trouble = _trouble(columns, np.repeat(latest_s, counts))
         if trouble:
             columns, pending = _leave_out(trouble, columns, pending, arrivals, rejected)
-            if not columns.fixes:
+            if not pending:
                 return
-        lon, lat = _in_wgs84(columns, pending)
+            counts = np.array([len(p.sent_at) for p in pending])
+        lon, lat = _in_wgs84(columns, pending, counts)
         distance_m = self.zones.classify(lon, lat).distance_m
         weight = weigh(distance_m, columns.accuracy_m, columns.source)
         grades = grade(weight)
-        plain = ((columns.time_s // 60) * 2 + (grades == DEEP)).tolist()
-        times_s = columns.time_s.tolist()
-        single_at = np.flatnonzero(grades == SINGLE)
-        singles_before = np.zeros(len(grades) + 1, dtype=np.intp)
-        np.cumsum(grades == SINGLE, out=singles_before[1:])
-        single = singles_before.tolist()
-        places = self._places(lon, lat, distance_m, single_at)
-        placed = _Placed(columns, lon, lat, distance_m, weight, places)
-        for p in pending:
-            upload, begin, end = p.upload, p.begin, p.end
-            times = times_s[begin:end]
-            newest_s = max(times)
-            singles = single[end] - single[begin]
-            arrivals[p.slot] = Arrival(
-                upload.supervisee_id,
-                Observed(
-                    _received_s(upload) or newest_s,
-                    _DEVICES[upload.device],
-                    plain[begin:end] if not singles else [],
-                    singles,
-                    end - begin,
-                    min(times),
-                    newest_s,
-                    upload.stored,
-                    partial(placed.clues, upload, begin, end),
-                ),
-                p.raw,
+        single = grades == SINGLE
+        places = self._places(lon, lat, np.flatnonzero(single & (distance_m > 0)))
+        clues = _Placed(columns, lon, lat, distance_m, weight, places).clues
+        plain = (columns.time_s // 60 * 2 + (grades == DEEP)).tolist()
+        ends = np.cumsum(counts)
+        begins = ends - counts
+        for p, begin, end, singles, oldest_s, newest_s in zip(
+            pending,
+            begins.tolist(),
+            ends.tolist(),
+            np.add.reduceat(single, begins, dtype=np.intp).tolist(),
+            np.minimum.reduceat(columns.time_s, begins).tolist(),
+            np.maximum.reduceat(columns.time_s, begins).tolist(),
+            strict=True,
+        ):
+            upload = p.upload
+            observed = Observed(
+                p.received_s or newest_s,
+                _DEVICES[upload.device],
+                [] if singles else plain[begin:end],
+                singles,
+                end - begin,
+                oldest_s,
+                newest_s,
+                upload.stored,
+                partial(clues, upload, begin, end),
             )
+            arrivals[p.slot] = Arrival(upload.supervisee_id, observed, p.raw)
 
     def _places(
-        self,
-        lon: NDArray[np.float64],
-        lat: NDArray[np.float64],
-        distance_m: NDArray[np.float64],
-        single_at: NDArray[np.intp],
+        self, lon: NDArray[np.float64], lat: NDArray[np.float64], at: NDArray[np.intp]
     ) -> dict[int, str]:
-        """Name the places of fixes outside the city, by their index in the batch."""
-        at = single_at[distance_m[single_at] > 0]
+        """Name the places of some fixes, by their index in the batch."""
         if not len(at):
             return {}
         return dict(zip(at.tolist(), self.zones.places(lon[at], lat[at]), strict=True))
@@ -214,37 +213,81 @@ class _Placed(NamedTuple):
     places: dict[int, str]
 
     def clues(self, upload: events.Upload, begin: int, end: int) -> list[Clue]:
-        """Give the fixes of one upload, as received and as judged."""
+        """Give the fixes of one upload, as received and as judged.
+
+        Plain values, so that a clue kept in a person's state keeps no batch alive.
+        """
+        part = slice(begin, end)
         columns = self.columns
+        datum, device = str(upload.datum), upload.device
         return [
             Clue(
-                int(columns.time_s[at]),
-                columns.fixes[at].lon,
-                columns.fixes[at].lat,
-                str(upload.datum),
-                float(columns.accuracy_m[at]),
-                columns.fixes[at].source,
-                upload.device,
-                round(float(self.distance_m[at]), 1),
-                float(self.weight[at]),
-                round(float(self.lon[at]), 6),
-                round(float(self.lat[at]), 6),
+                time_s,
+                fix.lon,
+                fix.lat,
+                datum,
+                accuracy_m,
+                fix.source,
+                device,
+                round(distance_m, 1),
+                weight,
+                round(lon, 6),
+                round(lat, 6),
                 self.places.get(at, ""),
             )
-            for at in range(begin, end)
+            for at, fix, time_s, accuracy_m, distance_m, weight, lon, lat in zip(
+                range(begin, end),
+                columns.fixes[part],
+                columns.time_s[part].tolist(),
+                columns.accuracy_m[part].tolist(),
+                self.distance_m[part].tolist(),
+                self.weight[part].tolist(),
+                self.lon[part].tolist(),
+                self.lat[part].tolist(),
+                strict=True,
+            )
         ]
+
+
+_Decoded = tuple[Raw, events.Event, Sequence[events.RefusedFix]]
+
+
+def _decode(batch: Sequence[Raw], rejected: list[Rejected]) -> list[_Decoded]:
+    """Decode messages; what can be refused without its time is refused here."""
+    decoded: list[_Decoded] = []
+    for raw in batch:
+        try:
+            event, refused = events.decode(raw.data)
+            if raw.key is not None and raw.key != event.supervisee_id.encode():
+                # Another key means another partition: two workers would each know half of this
+                # person.
+                rejected.append(Rejected(raw, "key_mismatch", ""))
+            else:
+                decoded.append((raw, event, refused))
+        except Refusal as refusal:
+            rejected.append(Rejected(raw, refusal.reason, refusal.detail))
+    return decoded
+
+
+def _sent_at(left: int, refused: Sequence[events.RefusedFix]) -> Sequence[int]:
+    """Give the places in the upload as sent of the fixes that decoding left in it."""
+    missing = {r.at for r in refused}
+    return [at for at in range(left + len(missing)) if at not in missing]
 
 
 def _columns(fixes: list[events.Fix]) -> _Columns:
     source = np.array([SOURCE_CODE[fix.source] for fix in fixes], dtype=np.intp)
-    stated_m = np.array([fix.accuracy_m for fix in fixes], dtype=np.float64)  # None becomes NaN
-    missing = np.array([fix.accuracy_m is None for fix in fixes])
+    stated = [fix.accuracy_m for fix in fixes]
+    accuracy_m = np.array(stated, dtype=np.float64)  # None becomes NaN
+    if None in stated:
+        missing = np.array([value is None for value in stated])
+        accuracy_m[missing] = DEFAULT_ACCURACY_M[source[missing]]
     return _Columns(
         fixes,
-        np.array([fix.time.timestamp() for fix in fixes]).astype(np.int64),
+        np.array(events.posix_s([fix.time for fix in fixes]), dtype=np.int64),
         np.array([fix.lon for fix in fixes], dtype=np.float64),
         np.array([fix.lat for fix in fixes], dtype=np.float64),
-        np.where(missing, DEFAULT_ACCURACY_M[source], stated_m),
+        accuracy_m,
         source,
     )
 
@@ -266,7 +309,7 @@ def _trouble(columns: _Columns, latest_s: NDArray[np.int64]) -> dict[int, str]:
             ("lon_out_of_range", np.abs(lon) > 180),
             ("null_island", (lon == 0) & (lat == 0)),
             ("accuracy_not_positive", accuracy_m <= 0),
-            ("impossible_time", (time_s < _FIRST_S) | (time_s >= _LAST_S)),
+            ("impossible_time", (time_s < events.FIRST_S) | (time_s >= events.LAST_S)),
             ("fix_in_future", time_s > latest_s),
         )
     trouble: dict[int, str] = {}
@@ -287,73 +330,76 @@ def _leave_out(
     """Take refused fixes out of the columns; an upload without any left is still heard from."""
     kept: list[_Pending] = []
     good: list[int] = []
+    begin = 0
     for p in pending:
-        begin = len(good)
-        for at in range(p.begin, p.end):
+        left = []
+        for at, sent_at in enumerate(p.sent_at, begin):
             if at in trouble:
                 whose = p.upload.supervisee_id
-                rejected.append(Rejected(p.raw, trouble[at], "", whose, at - p.begin))
+                rejected.append(Rejected(p.raw, trouble[at], "", whose, sent_at))
             else:
                 good.append(at)
-        if len(good) > begin:
-            kept.append(p._replace(begin=begin, end=len(good)))
+                left.append(sent_at)
+        begin += len(p.sent_at)
+        if left:
+            kept.append(msgspec.structs.replace(p, sent_at=left))
         else:
-            whose = p.upload.supervisee_id
-            arrivals[p.slot] = Arrival(whose, Heard(_received_s(p.upload)), p.raw)
+            arrivals[p.slot] = _arrival(p.upload, p.raw, p.received_s, rejected)
     fixes = [columns.fixes[at] for at in good]
     _, time_s, lon, lat, accuracy_m, source = columns
-    left = _Columns(fixes, time_s[good], lon[good], lat[good], accuracy_m[good], source[good])
-    return left, kept
+    left_over = _Columns(fixes, time_s[good], lon[good], lat[good], accuracy_m[good], source[good])
+    return left_over, kept
 
 
 def _in_wgs84(
-    columns: _Columns, pending: list[_Pending]
+    columns: _Columns, pending: list[_Pending], counts: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    names = [DATUMS[p.upload.datum] for p in pending]
+    names = [p.datum for p in pending]
     lon, lat = columns.lon, columns.lat
-    if all(name == "wgs84" for name in names):
+    others = set(names) - {"wgs84"}
+    if not others:
         return lon, lat
     lon, lat = lon.copy(), lat.copy()
-    of_fix = np.repeat(np.array(names), [p.end - p.begin for p in pending])
-    for name in set(names) - {"wgs84"}:
-        at = of_fix == name
+    for name in others:
+        at = np.repeat(np.array([other == name for other in names]), counts)
         lon[at], lat[at] = to_wgs84(lon[at], lat[at], name)
     return lon, lat
 
 
-def _datum_trouble(datum: object) -> str:
-    if datum is None:
-        return "datum_undeclared"
-    return "" if isinstance(datum, str) and datum in DATUMS else "datum_unknown"
+def _datum(declared: object) -> tuple[str, str]:
+    """Give the datum that is meant, and the reason of refusal if it is none."""
+    if isinstance(declared, str) and declared in DATUMS:
+        return DATUMS[declared], ""
+    return "", "datum_undeclared" if declared is None else "datum_unknown"
 
 
-def _check_message(event: events.Event, raw: Raw) -> None:
-    """Check an event against the message that carried it; raises `Refusal`."""
-    if raw.key is not None and raw.key != event.supervisee_id.encode():
-        # Another key means another partition: two workers would each know half of this person.
-        raise Refusal("key_mismatch")
-    if raw.arrived_s and _received_s(event) > raw.arrived_s + _DAY_S:
-        raise Refusal("arrival_in_future")
+def _latest_s(raw: Raw, received_s: int) -> int:
+    """Latest time that a fix may have."""
+    arrived_s = received_s or raw.arrived_s
+    return arrived_s + _AHEAD_S if arrived_s else events.LAST_S
 
 
-def _latest_s(p: _Pending) -> int:
-    """Latest time that a fix of this upload may have."""
-    received_s = _received_s(p.upload) or p.raw.arrived_s
-    return received_s + _AHEAD_S if received_s else _LAST_S
+def _arrival(
+    event: events.Event, raw: Raw, received_s: int, rejected: list[Rejected]
+) -> Arrival | None:
+    """Give the arrival of an event that brings no position, or refuse it."""
+    try:
+        return Arrival(event.supervisee_id, _without_fixes(event, raw, received_s), raw)
+    except Refusal as refusal:
+        rejected.append(Rejected(raw, refusal.reason, refusal.detail, event.supervisee_id))
+        return None
 
 
-def _received_s(event: events.Event) -> int:
-    return int(event.received.timestamp()) if event.received is not None else 0
-
-
-def _without_fixes(event: events.Event, raw: Raw) -> Event:
-    """Give the core's event for one that brings no position."""
-    at_s = _received_s(event)
-    if isinstance(event, events.Upload | events.Clock) and not at_s:
-        if isinstance(event, events.Clock) or not raw.arrived_s:
+def _without_fixes(event: events.Event, raw: Raw, at_s: int) -> Event:
+    """Give the core's event for one that brings no position; `at_s` 0 = not said."""
+    if isinstance(event, events.Upload):
+        at_s = at_s or _newest_s(event, _latest_s(raw, 0)) or raw.arrived_s
+        if not at_s:
             raise Refusal("missing_field", "received: nothing else in it tells its time")
-        at_s = raw.arrived_s
+        return Heard(at_s)
     if isinstance(event, events.Clock):
+        if not at_s:
+            raise Refusal("missing_field", "received: nothing else in it tells its time")
         return ClockAt(at_s)
     # A plan's own times lie in its future, so they say nothing about when it arrived: without
     # `received`, the person's clock stands still (0 is never ahead of it).
@@ -366,16 +412,20 @@ def _without_fixes(event: events.Event, raw: Raw) -> Event:
         destinations = tuple(event.destinations)
         permit = Permit(event.permit_id, event.kind, from_s, until_s, destinations)
         return PermitSet(at_s, permit, event.status == "cancelled")
+    (time_s,) = events.posix_s([event.time])
     if isinstance(event, events.Return):
-        time_s = int(event.time.timestamp())
         return ReportedBack(at_s or time_s, event.permit_id, time_s)
-    if isinstance(event, events.CheckIn | events.Disposal):
-        return Heard(at_s or int(event.time.timestamp()))
-    return Heard(at_s)
+    return Heard(at_s or time_s)
+
+
+def _newest_s(upload: events.Upload, latest_s: int) -> int:
+    """Newest time of fixes that were refused for another reason than it; 0 = none."""
+    times_s = events.posix_s([fix.time for fix in upload.fixes])
+    return max((t for t in times_s if events.FIRST_S <= t <= latest_s), default=0)
 
 
 def _span_s(event: events.Supervisee | events.Permit) -> tuple[int, int]:
-    return (
-        int(events.parse_time(event.from_).timestamp()),
-        int(events.parse_time(event.until).timestamp()),
+    from_s, until_s = events.posix_s(
+        [events.parse_time(event.from_), events.parse_time(event.until)]
     )
+    return from_s, until_s

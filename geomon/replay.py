@@ -4,16 +4,17 @@ The order of lines is the order of arrival. A person's deadlines fire as their o
 them; when the recording ends, everybody's clock runs on to the end (the newest `received` in it, or
 the time asked for), and a little further so that what is being gathered is judged.
 
-Memory is per person, not per line: recordings of any length stream through.
+Memory is per person, not per line: recordings of any length stream through, a batch at a time, and
+a batch has a size in bytes, because a line may hold one fix or a thousand.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -27,10 +28,11 @@ from geomon.errors import TrackError
 from geomon.events import MAX_BYTES
 from geomon.intake import Intake, Raw, Rejected
 
-__all__ = ["Replay", "open_recording", "read_recording"]
+__all__ = ["Replay", "batches", "open_recording", "read_recording"]
 
-#: Lines judged together: enough for the arrays to pay, little enough to stay in the cache.
-BATCH = 4_096
+#: Bytes judged together: enough for the arrays to pay, little enough to stay in the cache.
+_BATCH_BYTES = 1 << 18
+_BLOCK_BYTES = 1 << 18
 
 
 class Replay:
@@ -53,8 +55,7 @@ class Replay:
 
     def feed(self, lines: Iterable[Raw]) -> Iterator[dict[str, Any]]:
         """Replay lines; give alerts (CloudEvents) as they come, in the order of arrival."""
-        lines = iter(lines)
-        while batch := list(islice(lines, BATCH)):
+        for batch in batches(lines):
             yield from self.feed_batch(batch)
 
     def feed_batch(self, batch: list[Raw]) -> Iterator[dict[str, Any]]:
@@ -63,29 +64,29 @@ class Replay:
         self.counts["events"] += len(batch)
         for refusal in rejected:
             self._reject(refusal)
+        observed = [a.event.fixes for a in arrivals if isinstance(a.event, Observed)]
+        self.counts["fixes"] += sum(observed)
+        self.end_s = max([self.end_s, *(arrival.event.at_s for arrival in arrivals)])
         for arrival in arrivals:
-            event = arrival.event
-            if isinstance(event, Observed):
-                self.counts["fixes"] += event.fixes
-            yield from self._step(arrival.supervisee_id, event, arrival.raw)
+            for outcome in self._step(arrival.supervisee_id, arrival.event):
+                alert = self._tell(outcome, arrival.raw)
+                if alert is not None:
+                    yield alert
 
     def finish(self, until_s: int = 0) -> Iterator[dict[str, Any]]:
         """Let every clock run on to the end of the recording, or to `until_s` if that is later."""
         end_s = max(self.end_s, until_s) + self._rules.settle_s
         for supervisee_id, person in self.people.items():
             last_s = max(end_s, person.clock_s + self._rules.settle_s)
-            yield from self._step(supervisee_id, ClockAt(last_s), None)
+            for outcome in self._step(supervisee_id, ClockAt(last_s)):
+                alert = self._tell(outcome, None)
+                if alert is not None:
+                    yield alert
 
-    def _step(self, supervisee_id: str, event: Event, raw: Raw | None) -> Iterator[dict[str, Any]]:
+    def _step(self, supervisee_id: str, event: Event) -> list[Outcome]:
         person = self.people.get(supervisee_id) or Person(supervisee_id)
-        person, outcomes = step(person, event, self._rules)
-        self.people[supervisee_id] = person
-        if raw is not None:
-            self.end_s = max(self.end_s, event.at_s)
-        for outcome in outcomes:
-            alert = self._tell(outcome, raw)
-            if alert is not None:
-                yield alert
+        self.people[supervisee_id], outcomes = step(person, event, self._rules)
+        return outcomes
 
     def _tell(self, outcome: Outcome, raw: Raw | None) -> dict[str, Any] | None:
         if isinstance(outcome, Alert):
@@ -125,18 +126,37 @@ def open_recording(path: str) -> IO[bytes]:
 def read_recording(stream: IO[bytes], name: str) -> Iterator[Raw]:
     """Give the lines of a recording, empty ones left out.
 
-    A line longer than an event may be is cut, so that one line cannot fill the memory; what is
-    left of it is enough to refuse it. Raises `TrackError` when the file breaks off (gzip).
+    Of a line longer than an event may be only the beginning is kept while its end is looked for, so
+    that one line cannot fill the memory; what is left of it is enough to refuse it. Raises
+    `TrackError` when the file breaks off (gzip).
     """
+    # What is there, not more: lines of a pipe are given as they come.
+    read = cast(io.BufferedIOBase, stream).read1
     number = 0
+    begun = b""
     try:
-        while line := stream.readline(MAX_BYTES + 2):
-            number += 1
-            whole = line.endswith(b"\n") or len(line) < MAX_BYTES + 2
-            if not whole:
-                while (rest := stream.readline(MAX_BYTES)) and not rest.endswith(b"\n"):
-                    pass
-            if line := line.rstrip(b"\r\n"):
-                yield Raw(line, f"{name}:{number}")
+        while block := read(_BLOCK_BYTES):
+            lines = (begun + block).split(b"\n")
+            begun = lines.pop()[: MAX_BYTES + 1]
+            for line in lines:
+                number += 1
+                if line := line.rstrip(b"\r"):
+                    yield Raw(line, f"{name}:{number}")
     except (OSError, EOFError) as error:
         raise TrackError(f"{name}: line {number + 1}: {error}") from None
+    if begun := begun.rstrip(b"\r"):
+        yield Raw(begun, f"{name}:{number + 1}")
+
+
+def batches(lines: Iterable[Raw]) -> Iterator[list[Raw]]:
+    """Gather lines into batches of about a quarter of a megabyte."""
+    batch: list[Raw] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line.data)
+        if size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from geomon.zones.index import ZoneIndex, zones_for
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -23,3 +25,9 @@ def recorded() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def zones() -> ZoneIndex:
+    """Shenzhen, as it is watched by default."""
+    return zones_for("440300")

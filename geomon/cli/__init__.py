@@ -7,6 +7,7 @@ that `geomon zones where` does not pay for Faust and `geomon watch` does not pay
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -50,8 +51,13 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; a mistake of its user is one line and exit 1 (2 for wrong usage)."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
+        # Not `cli.main()`: that one turns a broken pipe into exit 1 before we see it.
+        with cli.make_context("geomon", sys.argv[1:]) as context:
+            cli.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(130)
     except click.ClickException as error:
         error.show()
@@ -61,5 +67,5 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         # The reader of our output (head, less) went away: the usual end of a pipe, not a failure.
-        sys.stderr.close()
-        sys.exit(0)
+        # What is still in the buffer goes nowhere, or the interpreter complains as it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,7 +13,6 @@ import select
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,9 +22,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
-from rich.cells import cell_len
 
-from geomon.alerts import KINDS, REASONS, SEVERITIES
+from geomon.alerts import KINDS, SEVERITIES
+from geomon.cli.board import alert_line, heading
 from geomon.cli.output import json_option, talk
 from geomon.errors import SettingsError, UnavailableError
 from geomon.settings import load
@@ -38,25 +37,6 @@ BLOCK_MS = 1000  # between two looks whether anyone still reads our output
 TIMEOUT_S = 10.0  # longer than a block, so that only a dead connection runs into it
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
-BEIJING = timezone(timedelta(hours=8))
-COLOURS: Mapping[str, dict[str, Any]] = {
-    "info": {"dim": True},
-    "low": {"fg": "cyan"},
-    "medium": {"fg": "yellow"},
-    "high": {"fg": "red"},
-    "critical": {"fg": "white", "bg": "red", "bold": True},
-}
-# Heading and width in cells (a Chinese character takes two); the last column is as wide as it is.
-COLUMNS = (
-    ("time +08:00", 19),
-    ("severity", 8),
-    ("phase", 7),
-    ("kind", 28),
-    ("person", 16),
-    ("district", 8),
-    ("place", 6),
-    ("reason", 0),
-)
 STREAM_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
 
 EPILOG = """\b
@@ -144,7 +124,7 @@ def watch(
     try:
         with client:
             if not as_json and sys.stdout.isatty():
-                click.secho(_row([name for name, _ in COLUMNS]), bold=True)
+                click.echo(heading())
             for log_id, fields in _entries(client, public_url(url), begin, follow=follow):
                 _show(log_id, fields, wanted, as_json=as_json)
     except BrokenPipeError:
@@ -229,7 +209,7 @@ def _show(log_id: str, fields: Mapping[bytes, bytes], wanted: _Wanted, *, as_jso
         data = msgspec.convert(event["data"], dict[str, Any])
         if not wanted.takes(data):
             return
-        line = "" if as_json else _line(event, data)
+        line = "" if as_json else alert_line(event)
     except (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError):
         _say(f"log entry {log_id} is not an alert: skipped")
         return
@@ -237,34 +217,6 @@ def _show(log_id: str, fields: Mapping[bytes, bytes], wanted: _Wanted, *, as_jso
         click.echo(msgspec.json.encode({**event, "log_id": log_id}))
     else:
         click.echo(line)
-
-
-def _line(event: Mapping[str, Any], data: Mapping[str, Any]) -> str:
-    decided = datetime.fromisoformat(event["time"].replace("Z", "+00:00")).astimezone(BEIJING)
-    kind, reason = data["kind"], data.get("reason") or ""
-    severity, phase = data.get("severity") or "", data["phase"]
-    cells = [
-        decided.strftime("%Y-%m-%d %H:%M:%S"),
-        severity,
-        phase,
-        f"{kind} {KINDS[kind].label_zh}" if kind in KINDS else kind,
-        event["subject"],
-        data.get("district") or "-",
-        data.get("place") or "-",
-        f"{reason} {REASONS[reason][1]}" if reason in REASONS else reason,
-    ]
-    # An ended episode is told without alarm, whatever its severity was.
-    return _row(cells, {"fg": "green"} if phase == "closed" else COLOURS.get(severity, {}))
-
-
-def _row(cells: Sequence[str], colour: Mapping[str, Any] | None = None) -> str:
-    """One line; `colour` is for the second and third cell. Control characters are made visible."""
-    row = []
-    for at, (text, (_, width)) in enumerate(zip(cells, COLUMNS, strict=True)):
-        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-        padded = shown + " " * (width - cell_len(shown))
-        row.append(click.style(padded, **colour) if colour and at in (1, 2) else padded)
-    return "  ".join(row).rstrip()
 
 
 def _output_closed() -> bool:

@@ -7,11 +7,16 @@ the other:
    fades: p moves towards 1/2 as a two-state Markov chain does.
 2. *Errors repeat.* A position wrong by 300 m is wrong by 300 m a minute later. Evidence that
    points the way the last one did counts for 1 - exp(-dt / correlation time of its source).
-3. *Weigh in*, and stay within +-CEILING: however long someone has been at home, a departure needs
+3. *Doubt.* Part of an error never averages out: the map's, an access point's, that of the walls
+   around. So evidence that someone believed inside has left counts in full from CLEAR on, and not
+   at all below DOUBT, where they could well be inside still: whoever lives beside the line is not
+   walked across it by many small errors. Evidence of a return always counts in full, or those who
+   live there would never be seen to come home.
+4. *Weigh in*, and stay within +-CEILING: however long someone has been at home, a departure needs
    the same evidence, CEILING + SURE = 6.5 nats. One satellite fix gives that beyond six
    kilometres or so; nearer, a second one a minute later must agree; a cell fix never does alone
    within fifteen kilometres.
-4. *Turn.* At +SURE the label is outside, at -SURE inside; between them it stays what it was. The
+5. *Turn.* At +SURE the label is outside, at -SURE inside; between them it stays what it was. The
    stay began with the first evidence that pointed there and was not taken back since.
 
 A wristband is on the body and a phone may be left at home: while a wristband reports, and for
@@ -30,10 +35,22 @@ from geomon.core.evidence import SOURCES
 from geomon.core.history import Inside, Item, Minutes, walk
 from geomon.core.person import INSIDE, OUTSIDE, UNKNOWN, Belief, Mark, Run, Stay
 
-__all__ = ["BAND_HOLD_S", "CEILING", "SURE", "fold", "fresh", "is_settled_inside", "take"]
+__all__ = [
+    "BAND_HOLD_S",
+    "CEILING",
+    "CLEAR",
+    "DOUBT",
+    "SURE",
+    "fold",
+    "fresh",
+    "is_settled_inside",
+    "take",
+]
 
 CEILING = 3.5  # 97 %: more certainty would only delay the next turn
 SURE = 3.0  # 95 %
+CLEAR = 4.0  # 98 %: evidence of having left counts in full
+DOUBT = 2.0  # 88 %: it does not count
 CROSSINGS_PER_H = 0.02  # about one a fortnight, either way
 BAND_HOLD_S = 6 * 3600
 #: Evidence weaker than this says too little to name the place by.
@@ -63,13 +80,15 @@ def take(belief: Belief, item: Item | Mark) -> Stay | None:
     time_s, weight, source, device, place = item
     if isinstance(item, Mark):
         weight /= 100
-    if device:
-        belief.band_s = time_s
-    elif belief.band_s and time_s - belief.band_s <= BAND_HOLD_S:
+    if not _is_asked(belief, time_s, device):
         return None
     leaning = 1 if weight > 0 else -1
-    if leaning > 0 and place and weight >= _PLACE_WEIGHT:
+    if weight >= _PLACE_WEIGHT:
         belief.runs = _seen(belief.runs, place, time_s)
+    if leaning > 0 and belief.label == INSIDE:
+        weight = _beyond_doubt(weight)
+        if not weight:
+            return None
     log_odds = belief.log_odds
     if belief.at_s:
         elapsed_s = time_s - belief.at_s
@@ -88,9 +107,11 @@ def take(belief: Belief, item: Item | Mark) -> Stay | None:
         return None
     if label == belief.label:
         belief.turn_s = 0
-        belief.peak = max(belief.peak, abs(log_odds))
         if label == INSIDE:
+            # The peak stays that of the turn: a stretch inside is not gone through item by item.
             belief.runs = ()
+        else:
+            belief.peak = max(belief.peak, log_odds)
         return None
     ended = Stay(belief.label, belief.since_s, belief.turn_s, time_s, belief.peak, belief.runs)
     if label == INSIDE:
@@ -100,6 +121,18 @@ def take(belief: Belief, item: Item | Mark) -> Stay | None:
     belief.turn_s = 0
     belief.peak = abs(log_odds)
     return None if ended.label == UNKNOWN else ended
+
+
+def _is_asked(belief: Belief, time_s: int, device: int) -> bool:
+    """Say whether a device's evidence counts; a wristband's always does, and that is kept."""
+    if device:
+        belief.band_s = time_s
+    return bool(device) or not belief.band_s or time_s - belief.band_s > BAND_HOLD_S
+
+
+def _beyond_doubt(weight: float) -> float:
+    """Give what is left of evidence of having left, of someone believed inside (nats)."""
+    return weight if weight >= CLEAR else max((weight - DOUBT) * CLEAR / (CLEAR - DOUBT), 0.0)
 
 
 def _mark_turn(belief: Belief, leaning: int, log_odds: float, time_s: int) -> None:
@@ -145,4 +178,8 @@ def _skip(belief: Belief, stretch: Inside) -> None:
 def _seen(runs: tuple[Run, ...], place: str, time_s: int) -> tuple[Run, ...]:
     if runs and runs[-1].place == place:
         return (*runs[:-1], runs[-1]._replace(last_s=time_s))
-    return (*runs[-(_MOST_RUNS - 1) :], Run(place, time_s, time_s))
+    if len(runs) == _MOST_RUNS:
+        # The shortest goes, not the oldest: an episode may be named by when the oldest began.
+        at = min(range(1, _MOST_RUNS), key=lambda n: runs[n].last_s - runs[n].first_s)
+        runs = runs[:at] + runs[at + 1 :]
+    return (*runs, Run(place, time_s, time_s))

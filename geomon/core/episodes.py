@@ -26,6 +26,10 @@ class Cause:
     PROFILE = "supervision_ended"
 
 
+#: Reasons of closing after which an episode that is not wanted has nothing more to tell.
+_EXCUSED = (Cause.EVIDENCE, Cause.PERMIT, Cause.PROFILE, "extended")
+
+
 class Alert(NamedTuple):
     """One thing to tell. `number` counts the alerts of its episode from 1."""
 
@@ -127,9 +131,10 @@ def _gone(episode: Episode, cause: str, edge_s: int) -> str | None:
     """Reason to close an episode that is no longer wanted; None to leave it as it is."""
     if not episode.until_s:
         return cause
-    if cause != Cause.EVIDENCE or episode.until_s < edge_s:
-        return None  # ended and settled; a permit does not rewrite what is past
-    return None if episode.closed_reason in ("withdrawn", "permitted", "extended") else cause
+    # What ended before the horizon is settled. What ended since can still be cured by a permit
+    # that is granted afterwards, and is said to be: the next look at the evidence would otherwise
+    # miss it in what is wanted, and withdraw as mistaken what was only excused.
+    return None if episode.until_s < edge_s or episode.closed_reason in _EXCUSED else cause
 
 
 def _next(episode: Episode, **changes: object) -> Episode:

@@ -29,7 +29,7 @@ __all__ = [
     "Minutes",
     "add_marks",
     "add_minutes",
-    "first_after",
+    "first_inside",
     "last_before",
     "walk",
 ]
@@ -85,14 +85,18 @@ def add_minutes(inside: Minutes, origin_min: int, device: int, plain: list[int])
 
 def add_marks(marks: tuple[Mark, ...], new: list[Mark]) -> tuple[Mark, ...]:
     """Add marks, keeping the earliest of each minute, device and side; in time order."""
-    kept = {(m.time_s // 60, m.device, m.weight > 0): m for m in marks}
+    if not new:
+        return marks
+    # What lies before the first new minute cannot change: in-order arrivals touch the end alone.
+    at = bisect_left(marks, (min(new).time_s // 60 * 60,))
+    kept = {(m.time_s // 60, m.device, m.weight > 0): m for m in marks[at:]}
     changed = False
     for mark in new:
         key = (mark.time_s // 60, mark.device, mark.weight > 0)
         if key not in kept or mark < kept[key]:
             kept[key] = mark
             changed = True
-    return tuple(sorted(kept.values())) if changed else marks
+    return (*marks[:at], *sorted(kept.values())) if changed else marks
 
 
 def walk(inside: Minutes, origin_min: int, marks: tuple[Mark, ...]) -> Iterator[Mark | Inside]:
@@ -119,12 +123,11 @@ def last_before(inside: Minutes, origin_min: int, marks: tuple[Mark, ...], time_
     return max(newest_s, marks[at - 1].time_s) if at else newest_s
 
 
-def first_after(inside: Minutes, origin_min: int, marks: tuple[Mark, ...], time_s: int) -> int:
-    """Time of the oldest evidence after `time_s`; 0 when there is none."""
+def first_inside(inside: Minutes, origin_min: int, marks: tuple[Mark, ...], time_s: int) -> int:
+    """Time of the oldest evidence of being inside after `time_s`; 0 when there is none."""
     upto = (1 << max(time_s // 60 - origin_min + 1, 0)) - 1
     bits = (inside[0] | inside[1] | inside[2] | inside[3]) & ~upto
     oldest_s = (origin_min + (bits & -bits).bit_length() - 1) * 60 if bits else 0
-    at = bisect_left(marks, (time_s + 1,))
-    if at == len(marks):
-        return oldest_s
-    return min(oldest_s, marks[at].time_s) if oldest_s else marks[at].time_s
+    after = marks[bisect_left(marks, (time_s + 1,)) :]
+    mark_s = next((mark.time_s for mark in after if mark.weight < 0), 0)
+    return min(oldest_s, mark_s) if oldest_s and mark_s else oldest_s or mark_s

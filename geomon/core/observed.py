@@ -55,8 +55,9 @@ class Observed(msgspec.Struct, frozen=True, gc=False):
     """An upload with at least one usable fix.
 
     `plain` has 2 * minute + (0 plain, 1 deep) of each of its `fixes` when all are plainly inside;
-    `singles` is the number of those that are not. `clues()` gives all fixes with what is known of each, in the
-    order of the upload; it is called only when something may have to be decided or explained.
+    `singles` is the number of those that are not. `clues()` gives all fixes with what is known of
+    each, in the order of the upload; it is called only when something may have to be decided or
+    explained.
     """
 
     at_s: int

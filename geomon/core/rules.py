@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from geomon.core.history import first_after, last_before
+from geomon.core.history import first_inside, last_before
 from geomon.core.permits import covered, end_of, is_destination, uncovered
-from geomon.core.person import INSIDE, OUTSIDE, Person, Stay
+from geomon.core.person import INSIDE, OUTSIDE, Permit, Person, Stay
 
 __all__ = ["Rules", "Wanted", "judge", "next_deadline"]
 
@@ -67,7 +67,9 @@ def judge(person: Person, rules: Rules) -> list[Wanted]:
 
 def next_deadline(person: Person, rules: Rules) -> int:
     """Give the next time at which `judge` may say something new unasked; 0 = never."""
-    times = [person.settle_s]
+    # A device's clock may be some minutes ahead, and what it reports is then still to come: a stay
+    # that began or ended in this way is spoken of when its time is there, not at the next fix.
+    times = [person.settle_s, person.tail.since_s, *(stay.until_s for stay in person.stays)]
     for permit in person.permits:
         times += (permit.from_s, end_of(permit), end_of(permit) + rules.overdue_grace_s)
     if person.profile:
@@ -129,27 +131,51 @@ def _silent(person: Person, rules: Rules, outside: list[Stay]) -> Iterator[Wante
             continue  # outside then: `_without_leave` has it
         if covered(person.permits, end_s, end_s + 1):
             continue
-        if look_s < person.origin_min * 60:
-            # Beyond the horizon what was decided then stands.
+        edge_s = person.origin_min * 60
+        if look_s < edge_s:
+            # Beyond the horizon what was decided then stands; how it ended may still be news.
             if not any(
-                e.kind == "overdue_return" and e.since_s == end_s and not e.until_s
+                e.kind == "overdue_return"
+                and e.since_s == end_s
+                and (not e.until_s or e.until_s >= edge_s)
                 for e in person.episodes
             ):
                 continue
         elif _heard_inside(person, rules, look_s):
             continue
-        until_s = _next_inside(person, outside, look_s)
-        yield Wanted(
-            "overdue_return",
-            end_s,
-            until_s,
-            "silent_after_leave",
-            _why_closed(person, until_s),
-            permit.permit_id,
-            "medium",
-            "",
-            0.5,
-        )
+        yield _after_silence(person, outside, permit, end_s, look_s)
+
+
+def _after_silence(
+    person: Person, outside: list[Stay], permit: Permit, end_s: int, look_s: int
+) -> Wanted:
+    """Give the overdue return of a leave that ended in silence, up to what was heard since."""
+    # Silence, then seen outside: one absence, until the return from there.
+    seen = next((stay for stay in outside if stay.since_s > look_s), None)
+    back_s = first_inside(person.inside, person.origin_min, person.marks, look_s)
+    if person.tail.label != INSIDE and not person.stays:
+        back_s = 0  # heard, but never yet believed anywhere
+    if seen and (not back_s or seen.since_s <= back_s):
+        back_s = seen.until_s
+    else:
+        seen = None
+    # Nobody is overdue from a later leave, nor after supervision.
+    later = covered(person.permits, end_s, _FOREVER)
+    granted_s = later[0].from_s if later else _FOREVER
+    supervised_s = person.profile.until_s if person.profile else _FOREVER
+    until_s = min(back_s or _FOREVER, granted_s, supervised_s)
+    closed_s = until_s if until_s <= person.clock_s else 0
+    return Wanted(
+        "overdue_return",
+        end_s,
+        closed_s,
+        "outside_after_leave" if seen else "silent_after_leave",
+        "permitted" if closed_s == granted_s else _why_closed(person, closed_s),
+        permit.permit_id,
+        "high" if seen else "medium",
+        seen.runs[-1].place if seen and seen.runs else "",
+        _confidence(seen.peak) if seen else 0.5,
+    )
 
 
 def _heard_inside(person: Person, rules: Rules, time_s: int) -> bool:
@@ -160,16 +186,6 @@ def _heard_inside(person: Person, rules: Rules, time_s: int) -> bool:
         label = person.base.label
     last_s = last_before(person.inside, person.origin_min, person.marks, time_s)
     return label == INSIDE and (last_s or person.base.at_s) >= time_s - rules.belief_ttl_s
-
-
-def _next_inside(person: Person, outside: list[Stay], time_s: int) -> int:
-    """Time at which the person was next believed inside after a silence; 0 = not yet."""
-    heard_s = first_after(person.inside, person.origin_min, person.marks, time_s)
-    for stay in outside:
-        # Silence, then seen outside: one absence, until the return from there.
-        if stay.since_s >= time_s and stay.since_s <= heard_s:
-            return stay.until_s if stay.until_s <= person.clock_s else 0
-    return heard_s if person.tail.label == INSIDE or person.stays else 0
 
 
 def _off_itinerary(person: Person, rules: Rules, stay: Stay) -> Iterator[Wanted]:
@@ -193,11 +209,11 @@ def _off_itinerary(person: Person, rules: Rules, stay: Stay) -> Iterator[Wanted]
                         stay, span.permits[0].permit_id, since_s, first_s, "at_destination", place
                     )
                 since_s = 0
-        following = covered(person.permits, span.until_s, span.until_s + 1)
-        if since_s and not following:
+        back = span.until_s == stay.until_s  # though the leave goes on
+        if since_s and (back or not covered(person.permits, span.until_s, span.until_s + 1)):
             if last_s - since_s >= allowance_s:
                 ended_s = span.until_s if span.until_s <= person.clock_s else 0
-                why = "returned" if span.until_s == stay.until_s else "leave_ended"
+                why = _why_closed(person, ended_s) if back else "leave_ended"
                 yield _strayed(stay, span.permits[0].permit_id, since_s, ended_s, why, place)
             since_s = 0
 

@@ -98,19 +98,24 @@ def _nothing_new(person: Person, event: Observed, rules: Rules) -> Person | None
         or event.oldest_s // 60 * 60 < person.newest_s
         or not is_settled_inside(tail)
         or (tail.band_s and not event.device)
-        or event.newest_s // 60 - person.origin_min >= rules.horizon_s // 60 + _GROWTH_MIN
     ):
         return None
-    new = copy(person)
-    new.inside = add_minutes(person.inside, person.origin_min, event.device, event.plain)
-    new.newest_s = event.newest_s // 60 * 60
-    new.tail = tail = copy(tail)
-    tail.at_s = new.newest_s
-    if event.device:
-        tail.band_s = new.newest_s
-    new.clock_s = max(person.clock_s, event.at_s)
-    new.heard_s = max(person.heard_s, event.at_s)
-    return new
+    newest_s = event.newest_s // 60 * 60
+    if newest_s // 60 - person.origin_min >= rules.horizon_s // 60 + _GROWTH_MIN:
+        if person.episodes or person.stays:
+            return None  # what is older than the horizon is no longer spoken of
+        person = copy(person)
+        _make_room(person, newest_s, rules)
+        if event.oldest_s < person.origin_min * 60:
+            return None
+    return replace(
+        person,
+        inside=add_minutes(person.inside, person.origin_min, event.device, event.plain),
+        newest_s=newest_s,
+        tail=replace(tail, at_s=newest_s, band_s=newest_s if event.device else tail.band_s),
+        clock_s=max(person.clock_s, event.at_s),
+        heard_s=max(person.heard_s, event.at_s),
+    )
 
 
 def _let_time_come(person: Person, due_s: int, rules: Rules, outcomes: list[Outcome]) -> None:
@@ -135,7 +140,8 @@ def _announce(
     if isinstance(event, PermitSet):
         permit = event.permit
         if event.cancelled:
-            permit = replace(permit, cancelled_s=person.clock_s)
+            # 0 would mean "not cancelled": the clock of someone never heard from stands at 0.
+            permit = replace(permit, cancelled_s=max(person.clock_s, 1))
         person.permits = announce(person.permits, permit, person.clock_s)
     else:
         permits = report_back(person.permits, event.permit_id, event.time_s)
@@ -156,7 +162,7 @@ def _observe(person: Person, event: Observed, rules: Rules, outcomes: list[Outco
         clues = clues[len(late) :]
         if not clues:
             return
-    before = (person.inside, person.marks)
+    inside, marks = person.inside, person.marks
     items = [_item(clue, event.device) for clue in clues]
     plain = [
         item.time_s // 60 * 2 + (item.weight <= DEEP_WEIGHT)
@@ -165,7 +171,7 @@ def _observe(person: Person, event: Observed, rules: Rules, outcomes: list[Outco
     ]
     person.inside = add_minutes(person.inside, person.origin_min, event.device, plain)
     person.marks = add_marks(person.marks, [item for item in items if isinstance(item, Mark)])
-    if (person.inside, person.marks) == before:
+    if person.inside == inside and person.marks is marks:
         return  # all of it was known
     _keep_clues(person, clues)
     newest_s = person.newest_s

@@ -7,6 +7,7 @@ order, is the worker's.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
@@ -17,11 +18,13 @@ from geomon.core.observed import ClockAt, Event
 from geomon.core.person import Person, freeze, thaw
 from geomon.core.rules import Rules
 from geomon.core.step import step
-from geomon.intake import Intake, Raw
+from geomon.intake import Arrival, Intake, Raw, Rejected
 from geomon.rejections import rejection_record
 from geomon.replay import refusal_of
 
 __all__ = ["Desk", "Verdict", "frozen"]
+
+log = logging.getLogger(__name__)
 
 
 class Verdict(NamedTuple):
@@ -56,12 +59,28 @@ class Desk:
     def judge(self, batch: Sequence[Raw]) -> Verdict:
         """Take a batch of messages in their order of arrival."""
         verdict = Verdict([], [], {}, {})
-        arrivals, rejected = self._intake.take(batch)
+        arrivals, rejected = self._take(batch)
         verdict.rejections.extend(rejection_record(refusal) for refusal in rejected)
         for arrival in arrivals:
             verdict.partitions[arrival.supervisee_id] = arrival.raw.partition
             self._step(arrival.supervisee_id, arrival.event, arrival.raw, verdict)
         return verdict
+
+    def _take(self, batch: Sequence[Raw]) -> tuple[list[Arrival], list[Rejected]]:
+        try:
+            return self._intake.take(batch)
+        except Exception:
+            # A defect of ours; as below, it must cost one message and not the stream.
+            if len(batch) == 1:
+                log.exception("a message could not be taken in: %s", batch[0].where)
+                return [], [Rejected(batch[0], "internal_error", "")]
+        arrivals: list[Arrival] = []
+        rejected: list[Rejected] = []
+        for raw in batch:
+            taken, refused = self._take([raw])
+            arrivals += taken
+            rejected += refused
+        return arrivals, rejected
 
     def let_time_come(self, clock_s: Callable[[str], int]) -> Verdict:
         """Let deadlines fall due. `clock_s(supervisee_id)` says how far that person's time is."""
@@ -105,7 +124,16 @@ class Desk:
 
     def _step(self, supervisee_id: str, event: Event, raw: Raw | None, verdict: Verdict) -> None:
         before = self._person(supervisee_id)
-        person, outcomes = step(before, event, self._rules)
+        try:
+            person, outcomes = step(before, event, self._rules)
+        except Exception:
+            # A defect of ours. It must be seen and mended, but not stop the stream for everybody
+            # else: the event is kept with its reason, and the person stays as before it.
+            log.exception("an event could not be judged: %s", raw.where if raw else "a deadline")
+            if raw is not None:
+                refusal = Rejected(raw, "internal_error", "", supervisee_id)
+                verdict.rejections.append(rejection_record(refusal))
+            return
         self._people[supervisee_id] = person
         verdict.changed[supervisee_id] = person
         if person.due_s and person.due_s != before.due_s:

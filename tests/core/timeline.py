@@ -1,0 +1,255 @@
+"""The words of these tests: what devices send and officers enter, on a timeline of one person.
+
+Times are China time. "09:30" is on 2024-02-13, "15 09:30" in the same month; "01-31 09:30" is in
+2024. A `Story` takes events one after the other through `step` and holds, after each of them, to
+what must be true always: the state given in is unchanged, at most one episode of a kind is open,
+alerts of an episode count 1, 2, 3… and none closes before it opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
+
+import numpy as np
+
+from geomon.core.episodes import Alert
+from geomon.core.evidence import DEEP, DEFAULT_ACCURACY_M, SINGLE, SOURCE_CODE, grade, weigh
+from geomon.core.observed import (
+    Announced,
+    ClockAt,
+    Event,
+    Heard,
+    Observed,
+    PermitSet,
+    ReportedBack,
+)
+from geomon.core.person import Clue, Permit, Person, Profile, freeze
+from geomon.core.rules import Rules
+from geomon.core.step import Outcome, step
+
+__all__ = ["CHINA", "HOME_M", "Fix", "Story", "fixes", "moment", "text", "weight"]
+
+CHINA = timezone(timedelta(hours=8))
+#: Metres outside the boundary of someone well within the city.
+HOME_M = -6_000.0
+
+
+def moment(when: str) -> int:
+    """POSIX seconds of a time of these tests."""
+    day, _, clock = when.rpartition(" ")
+    day = day or "13"
+    form = "%m-%d %H:%M:%S" if "-" in day else "%d %H:%M:%S"
+    clock = clock if clock.count(":") == 2 else f"{clock}:00"
+    parsed = datetime.strptime(f"2024 {day} {clock}", f"%Y {form}").replace(tzinfo=CHINA)
+    return int((parsed if "-" in day else parsed.replace(month=2)).timestamp())
+
+
+def text(time_s: int) -> str:
+    """The other way round: "13 09:30", with seconds where there are any; "" for 0."""
+    if not time_s:
+        return ""
+    local = datetime.fromtimestamp(time_s, CHINA)
+    month = "" if local.month == 2 else f"{local.month:02}-"
+    return month + local.strftime("%d %H:%M:%S").removesuffix(":00")
+
+
+class Fix(NamedTuple):
+    """One position: how far outside the boundary (m, inside negative), and how it was measured."""
+
+    time_s: int
+    outside_m: float
+    source: str = "gnss"
+    accuracy_m: float | None = None
+    place: str = "441900"
+
+
+def weight(fix: Fix) -> float:
+    """What a fix is worth, in nats."""
+    code = SOURCE_CODE[fix.source]
+    accuracy_m = DEFAULT_ACCURACY_M[code] if fix.accuracy_m is None else fix.accuracy_m
+    return float(weigh(np.array([fix.outside_m]), np.array([accuracy_m]), np.array([code]))[0])
+
+
+def fixes(
+    begin: str,
+    end: str,
+    outside_m: float,
+    *,
+    every_s: float = 60,
+    source: str = "gnss",
+    accuracy_m: float | None = None,
+    place: str = "441900",
+) -> list[Fix]:
+    """Fixes from `begin` to before `end`, one every so often, all at one distance."""
+    times = np.arange(moment(begin), moment(end), every_s).astype(int).tolist()
+    return [Fix(time_s, outside_m, source, accuracy_m, place) for time_s in times]
+
+
+def _clue(fix: Fix, device: str) -> Clue:
+    accuracy_m = fix.accuracy_m or float(DEFAULT_ACCURACY_M[SOURCE_CODE[fix.source]])
+    place = fix.place if fix.outside_m > 0 else ""
+    lon, lat = 114.0, round(22.5 - fix.outside_m / 111_195, 6)
+    worth = weight(fix)
+    return Clue(
+        *(fix.time_s, lon, lat, "wgs84", accuracy_m, fix.source, device),
+        *(fix.outside_m, worth, lon, lat, place),
+    )
+
+
+class Story:
+    """One person's timeline. Every method that is an event has its arrival first."""
+
+    def __init__(self, rules: Rules | None = None, *, device: str = "wristband") -> None:
+        self.rules = rules or Rules()
+        self.person = Person("SZ-0001")
+        self.device = device
+        self.alerts: list[Alert] = []
+        self.others: list[Outcome] = []
+        self._latest: dict[tuple[str, int], Alert] = {}
+
+    def take(self, event: Event) -> None:
+        """Take one event, and check what must always be true."""
+        before = self.person
+        frozen = freeze(before)
+        self.person, outcomes = step(before, event, self.rules)
+        assert freeze(before) == frozen, "step changed the state it was given"
+        for outcome in outcomes:
+            if isinstance(outcome, Alert):
+                self._check(outcome)
+                self.alerts.append(outcome)
+            else:
+                self.others.append(outcome)
+        open_kinds = [e.kind for e in self.person.episodes if not e.until_s]
+        assert len(open_kinds) == len(set(open_kinds)), f"two open of a kind: {open_kinds}"
+
+    def _check(self, alert: Alert) -> None:
+        key = (alert.kind, alert.since_s)
+        last = self._latest.get(key)
+        assert alert.number == (last.number + 1 if last else 1)
+        assert last or alert.phase == "opened"
+        assert (alert.phase == "closed") == bool(alert.until_s)
+        assert alert.since_s <= alert.detected_s
+        self._latest[key] = alert
+
+    # What devices send.
+
+    def upload(
+        self,
+        when: str | int,
+        seen: Sequence[Fix],
+        *,
+        stored: bool = False,
+        device: str = "",
+    ) -> None:
+        """An upload of fixes arrives."""
+        device = device or self.device
+        weights = np.array([weight(fix) for fix in seen])
+        grades = grade(weights)
+        singles = int((grades == SINGLE).sum())
+        codes = [f.time_s // 60 * 2 + int(g == DEEP) for f, g in zip(seen, grades, strict=True)]
+        times = [fix.time_s for fix in seen]
+        self.take(
+            Observed(
+                at_s=when if isinstance(when, int) else moment(when),
+                device=int(device == "wristband"),
+                plain=[] if singles else codes,
+                singles=singles,
+                fixes=len(seen),
+                oldest_s=min(times),
+                newest_s=max(times),
+                stored=stored,
+                clues=lambda: [_clue(fix, device) for fix in seen],
+            )
+        )
+
+    def live(self, seen: Iterable[Fix], *, delay_s: int = 5, device: str = "") -> None:
+        """Fixes arrive one by one, a few seconds after they were taken."""
+        for fix in seen:
+            self.upload(fix.time_s + delay_s, [fix], device=device)
+
+    def fix(
+        self,
+        when: str,
+        outside_m: float,
+        source: str = "gnss",
+        *,
+        accuracy_m: float | None = None,
+        place: str = "441900",
+        device: str = "",
+    ) -> None:
+        """One position arrives, 5 s after it was taken."""
+        self.live([Fix(moment(when), outside_m, source, accuracy_m, place)], device=device)
+
+    def stay(
+        self,
+        begin: str,
+        end: str,
+        outside_m: float = HOME_M,
+        *,
+        every_s: float = 60,
+        source: str = "gnss",
+        place: str = "441900",
+        device: str = "",
+    ) -> None:
+        """Fixes from `begin` to before `end` arrive live."""
+        seen = fixes(begin, end, outside_m, every_s=every_s, source=source, place=place)
+        self.live(seen, device=device)
+
+    def heartbeat(self, when: str) -> None:
+        """Something without a position arrives."""
+        self.take(Heard(moment(when)))
+
+    # What officers enter, and time.
+
+    def supervised(self, when: str, begin: str, end: str) -> None:
+        """The person is announced."""
+        profile = Profile("440304", "莲花街道", "normal", moment(begin), moment(end))
+        self.take(Announced(moment(when), profile))
+
+    def leave(
+        self,
+        when: str,
+        begin: str,
+        end: str,
+        *,
+        to: Sequence[str] = ("410000",),
+        permit_id: str = "L-1",
+        kind: str = "leave",
+        cancelled: bool = False,
+    ) -> None:
+        """A leave is granted, replaced or cancelled."""
+        permit = Permit(permit_id, kind, moment(begin), moment(end), tuple(to))
+        self.take(PermitSet(moment(when), permit, cancelled))
+
+    def back(self, when: str, permit_id: str = "L-1") -> None:
+        """The person reports back from a leave."""
+        self.take(ReportedBack(moment(when), permit_id, moment(when)))
+
+    def clock(self, when: str) -> None:
+        """Time comes to here and nothing arrives."""
+        self.take(ClockAt(moment(when)))
+
+    # What was told.
+
+    def told(self) -> list[str]:
+        """Every alert: "opened leave_city since 13 09:31 (outside_without_leave)"."""
+        return [
+            f"{a.phase} {a.kind} since {text(a.since_s)}"
+            + (f" until {text(a.until_s)}" if a.until_s else "")
+            + f" ({a.reason})"
+            for a in self.alerts
+        ]
+
+    def episodes(self) -> list[tuple[str, str, str]]:
+        """What stands in the end: kind, since, until ("" = open); withdrawn ones left out."""
+        return sorted(
+            (kind, text(since_s), text(last.until_s))
+            for (kind, since_s), last in self._latest.items()
+            if last.reason != "withdrawn"
+        )
+
+    def reasons(self) -> list[str]:
+        """How each episode stands: the reason of its last alert, by kind and beginning."""
+        return [last.reason for _, last in sorted(self._latest.items())]
