@@ -10,7 +10,6 @@ anywhere: the worker, a replay and a benchmark all come through here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -81,6 +80,18 @@ class Rejected(NamedTuple):
     fix: int = -1  # its place in the upload as sent; -1 = the whole event
 
 
+# What comes by the thousand and lives as long as a batch is of kinds that Python's collector of
+# cycles does not look at (gc=False; they hold none): it would take a third of the time.
+
+
+class _Decoded(msgspec.Struct, frozen=True, gc=False):
+    """A message that can be understood, and the fixes of it that could not."""
+
+    raw: Raw
+    event: events.Event
+    refused: Sequence[events.RefusedFix]
+
+
 class _Columns(NamedTuple):
     """The fixes of a batch, an array a field."""
 
@@ -116,8 +127,9 @@ class Intake:
         pending: list[_Pending] = []
         fixes: list[events.Fix] = []
         decoded = _decode(batch, rejected)
-        arrived_s = events.posix_s([event.received or events.EPOCH for _, event, _ in decoded])
-        for (raw, event, refused), received_s in zip(decoded, arrived_s, strict=True):
+        times_s = events.posix_s([d.event.received or events.EPOCH for d in decoded])
+        for message, received_s in zip(decoded, times_s, strict=True):
+            raw, event, refused = message.raw, message.event, message.refused
             if raw.arrived_s and received_s > raw.arrived_s + _DAY_S:
                 rejected.append(Rejected(raw, "arrival_in_future", "", event.supervisee_id))
                 continue
@@ -166,7 +178,7 @@ class Intake:
         grades = grade(weight)
         single = grades == SINGLE
         places = self._places(lon, lat, np.flatnonzero(single & (distance_m > 0)))
-        clues = _Placed(columns, lon, lat, distance_m, weight, places).clues
+        placed = _Placed(columns, lon, lat, distance_m, weight, places)
         plain = (columns.time_s // 60 * 2 + (grades == DEEP)).tolist()
         ends = np.cumsum(counts)
         begins = ends - counts
@@ -189,7 +201,7 @@ class Intake:
                 oldest_s,
                 newest_s,
                 upload.stored,
-                partial(clues, upload, begin, end),
+                _Clues(placed, upload, begin, end),
             )
             arrivals[p.slot] = Arrival(upload.supervisee_id, observed, p.raw)
 
@@ -212,14 +224,23 @@ class _Placed(NamedTuple):
     weight: NDArray[np.float64]
     places: dict[int, str]
 
-    def clues(self, upload: events.Upload, begin: int, end: int) -> list[Clue]:
-        """Give the fixes of one upload, as received and as judged.
 
-        Plain values, so that a clue kept in a person's state keeps no batch alive.
+class _Clues(msgspec.Struct, frozen=True, gc=False):
+    """The fixes of one upload, at [begin, end) of a batch."""
+
+    batch: _Placed
+    upload: events.Upload
+    begin: int
+    end: int
+
+    def __call__(self) -> list[Clue]:
+        """Give them as received and as judged.
+
+        As plain values, so that a clue kept in a person's state keeps no batch alive.
         """
-        part = slice(begin, end)
-        columns = self.columns
-        datum, device = str(upload.datum), upload.device
+        batch, columns = self.batch, self.batch.columns
+        part = slice(self.begin, self.end)
+        datum, device = str(self.upload.datum), self.upload.device
         return [
             Clue(
                 time_s,
@@ -233,27 +254,24 @@ class _Placed(NamedTuple):
                 weight,
                 round(lon, 6),
                 round(lat, 6),
-                self.places.get(at, ""),
+                batch.places.get(at, ""),
             )
             for at, fix, time_s, accuracy_m, distance_m, weight, lon, lat in zip(
-                range(begin, end),
+                range(self.begin, self.end),
                 columns.fixes[part],
                 columns.time_s[part].tolist(),
                 columns.accuracy_m[part].tolist(),
-                self.distance_m[part].tolist(),
-                self.weight[part].tolist(),
-                self.lon[part].tolist(),
-                self.lat[part].tolist(),
+                batch.distance_m[part].tolist(),
+                batch.weight[part].tolist(),
+                batch.lon[part].tolist(),
+                batch.lat[part].tolist(),
                 strict=True,
             )
         ]
 
 
-_Decoded = tuple[Raw, events.Event, Sequence[events.RefusedFix]]
-
-
 def _decode(batch: Sequence[Raw], rejected: list[Rejected]) -> list[_Decoded]:
-    """Decode messages; what can be refused without its time is refused here."""
+    """Decode messages; what can be refused without regard to time is refused here."""
     decoded: list[_Decoded] = []
     for raw in batch:
         try:
@@ -263,7 +281,7 @@ def _decode(batch: Sequence[Raw], rejected: list[Rejected]) -> list[_Decoded]:
                 # person.
                 rejected.append(Rejected(raw, "key_mismatch", ""))
             else:
-                decoded.append((raw, event, refused))
+                decoded.append(_Decoded(raw, event, refused))
         except Refusal as refusal:
             rejected.append(Rejected(raw, refusal.reason, refusal.detail))
     return decoded

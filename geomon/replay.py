@@ -32,7 +32,7 @@ __all__ = ["Replay", "batches", "open_recording", "read_recording"]
 
 #: Bytes judged together: enough for the arrays to pay, little enough to stay in the cache.
 _BATCH_BYTES = 1 << 18
-_BLOCK_BYTES = 1 << 18
+_BLOCK_BYTES = 1 << 16
 
 
 class Replay:

@@ -7,6 +7,7 @@ that `geomon zones where` does not pay for Faust and `geomon watch` does not pay
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 
@@ -50,6 +51,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; a mistake of its user is one line and exit 1 (2 for wrong usage)."""
+    # A library's complaint beside our own line would be one line too many; `geomon worker`, which
+    # runs long enough to have a log, sets one up.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         # Not `cli.main()`: that one turns a broken pipe into exit 1 before we see it.
         with cli.make_context("geomon", sys.argv[1:]) as context:

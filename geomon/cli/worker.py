@@ -12,6 +12,7 @@ import click
 from geomon.cli.options import city_option, config_option
 from geomon.errors import UnavailableError
 from geomon.settings import Settings, load
+from geomon.topics import ALERTS, EVENTS, REJECTED, changelog_of
 from geomon.zones.index import zones_for
 
 __all__ = ["worker"]
@@ -38,8 +39,6 @@ def worker(
     """Judge the events of a Kafka cluster; SIGTERM or Ctrl-C stops it cleanly."""
     flags = {"kafka": kafka, "redis": redis, "clock": clock, "city": city}
     settings, _ = load(flags, file=file)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("geomon").setLevel(logging.INFO)
     _run(settings)
 
 
@@ -47,8 +46,6 @@ def _run(settings: Settings) -> None:
     zones = zones_for(settings.city, extra=settings.city_extra, minus=settings.city_minus)
     # Faust is imported only where a stream is run.
     import uvloop  # noqa: PLC0415
-    from aiokafka.client import AIOKafkaClient  # noqa: PLC0415
-    from aiokafka.errors import KafkaError  # noqa: PLC0415
     from faust.contrib.asgi import faust_app_running  # noqa: PLC0415
     from redis.exceptions import RedisError  # noqa: PLC0415
 
@@ -56,24 +53,39 @@ def _run(settings: Settings) -> None:
     from geomon.stream.worker import Worker  # noqa: PLC0415
 
     async def main() -> None:
-        client = AIOKafkaClient(bootstrap_servers=settings.kafka)
-        try:
-            await client.bootstrap()
-        except (KafkaError, OSError, ValueError) as error:
-            raise UnavailableError(f"Kafka at {settings.kafka}: {error}") from None
-        finally:
-            await client.close()
+        topics = await _topics(settings.kafka)
+        if EVENTS not in topics:
+            raise UnavailableError(
+                f"Kafka at {settings.kafka} has no topic {EVENTS}: create it, "
+                "with as many partitions as there may ever be workers"
+            )
+        ours = {ALERTS, REJECTED, changelog_of(settings.app_id)}
+        # The state's changelog must be cut as the events are, or states would be looked for in
+        # the wrong partition after a restart.
+        changelog = topics.get(changelog_of(settings.app_id), topics[EVENTS])
+        if changelog != topics[EVENTS]:
+            raise UnavailableError(
+                f"topic {changelog_of(settings.app_id)} has {changelog} partitions and {EVENTS} "
+                f"has {topics[EVENTS]}: make them equal, or use another app_id"
+            )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        judge = Worker(settings, zones)
+        judge = Worker(
+            settings,
+            zones,
+            declare_topics=not ours <= topics.keys(),
+            faust_options={"topic_partitions": topics[EVENTS]},
+        )
         try:
             await judge.check()
         except (RedisError, OSError) as error:
             await judge.close()
             where = public_url(settings.redis)
             raise UnavailableError(f"Redis at {where}: {why(error)}") from None
+        logging.basicConfig(force=True, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        logging.getLogger("geomon").setLevel(logging.INFO)
         try:
             async with faust_app_running(judge.app):
                 click.echo("geomon: the worker is running", err=True)
@@ -85,3 +97,19 @@ def _run(settings: Settings) -> None:
 
     uvloop.install()
     asyncio.run(main())
+
+
+async def _topics(kafka: str) -> dict[str, int]:
+    """Ask a cluster for its topics and their partitions. Raises `UnavailableError`."""
+    from aiokafka.client import AIOKafkaClient  # noqa: PLC0415
+    from aiokafka.errors import KafkaError  # noqa: PLC0415
+
+    client = AIOKafkaClient(bootstrap_servers=kafka)
+    try:
+        await client.bootstrap()
+        cluster = await client.fetch_all_metadata()
+        return {t: len(cluster.partitions_for_topic(t) or ()) for t in cluster.topics()}
+    except (KafkaError, OSError, ValueError) as error:
+        raise UnavailableError(f"Kafka at {kafka}: {error}") from None
+    finally:
+        await client.close()

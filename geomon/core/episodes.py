@@ -26,10 +26,6 @@ class Cause:
     PROFILE = "supervision_ended"
 
 
-#: Reasons of closing after which an episode that is not wanted has nothing more to tell.
-_EXCUSED = (Cause.EVIDENCE, Cause.PERMIT, Cause.PROFILE, "extended")
-
-
 class Alert(NamedTuple):
     """One thing to tell. `number` counts the alerts of its episode from 1."""
 
@@ -96,18 +92,17 @@ def reconcile(
             )
             if reason == Cause.EVIDENCE:
                 withdrawn[episode.kind] = episode.since_s
-            episode = _next(
-                episode, until_s=episode.until_s or person.clock_s, closed_reason=reason
-            )
+            until_s = episode.until_s or person.clock_s
+            episode = _next(episode, until_s=until_s, closed_reason=reason, gone=True)
             closings.append(say("closed", episode, reason, None))
-        elif w.until_s and w.until_s != episode.until_s:
-            # Closed, or closed earlier or later than was first believed.
-            episode = _next(episode, until_s=w.until_s, closed_reason=w.closed_reason)
+        elif w.until_s and (w.until_s != episode.until_s or episode.gone):
+            # Closed, or closed earlier or later than was first believed, or withdrawn too soon.
+            episode = _next(episode, until_s=w.until_s, closed_reason=w.closed_reason, gone=False)
             closings.append(say("closed", episode, w.closed_reason, w))
         elif not w.until_s and episode.until_s:
-            episode = _next(episode, until_s=0, closed_reason="")
+            episode = _next(episode, until_s=0, closed_reason="", gone=False)
             openings.append(say("opened", episode, w.reason, w))
-        elif w.reason != episode.reason:
+        elif not episode.until_s and w.reason != episode.reason:
             episode = replace(_next(episode), reason=w.reason, severity=w.severity)
             openings.append(say("updated", episode, w.reason, w))
         known[key] = episode
@@ -134,7 +129,7 @@ def _gone(episode: Episode, cause: str, edge_s: int) -> str | None:
     # What ended before the horizon is settled. What ended since can still be cured by a permit
     # that is granted afterwards, and is said to be: the next look at the evidence would otherwise
     # miss it in what is wanted, and withdraw as mistaken what was only excused.
-    return None if episode.until_s < edge_s or episode.closed_reason in _EXCUSED else cause
+    return None if episode.until_s < edge_s or episode.gone else cause
 
 
 def _next(episode: Episode, **changes: object) -> Episode:

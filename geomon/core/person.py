@@ -128,6 +128,7 @@ class Episode(msgspec.Struct, frozen=True, array_like=True):
     permit_id: str = ""
     closed_reason: str = ""
     severity: str = ""
+    gone: bool = False  # closed because it is no longer wanted: withdrawn, or excused afterwards
 
 
 class Person(msgspec.Struct, array_like=True):

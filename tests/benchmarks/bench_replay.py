@@ -141,7 +141,7 @@ def run(path: str, what: str) -> dict[str, Any]:
     return {"replay": run_replay, "profile": run_profile}.get(what, run_other)(path, what)
 
 
-def run_replay(path: str, what: str) -> dict[str, Any]:  # noqa: ARG001
+def run_replay(path: str, what: str) -> dict[str, Any]:
     """Replay once, as `geomon replay` does."""
     zones = zones_for(CITY)
     play = replay.Replay(intake.Intake(zones), Rules())
@@ -168,7 +168,7 @@ def run_replay(path: str, what: str) -> dict[str, Any]:  # noqa: ARG001
     }
 
 
-def run_profile(path: str, what: str) -> dict[str, Any]:  # noqa: ARG001
+def run_profile(path: str, what: str) -> dict[str, Any]:
     """Replay once with a stopwatch at every stage that works on whole batches."""
     spent: Counter[str] = Counter()
 

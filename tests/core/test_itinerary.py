@@ -41,9 +41,7 @@ def test_beyond_the_allowance_closing_on_return() -> None:
     story = on_leave(HENAN)
     story.stay("09:00", "14 12:00", FAR_M, every_s=900, place=YULIN)
     story.stay("14 12:00", "14 14:00")
-    assert story.told()[1:] == [
-        "closed off_itinerary since 13 09:00 until 14 12:00 (returned)"
-    ]
+    assert story.told()[1:] == ["closed off_itinerary since 13 09:00 until 14 12:00 (returned)"]
 
 
 def test_beyond_the_allowance_closing_at_the_leaves_end() -> None:

@@ -1,0 +1,182 @@
+"""The commands as a person calls them: in a process of their own, on the real command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from geomon.cases import recording_path
+from geomon.embedded.house import embedded_parts
+from geomon.settings import Settings
+
+CASE_A = str(recording_path("A"))
+CASE_C = str(recording_path("C"))
+
+
+def geomon(
+    *words: str, stdin: bytes = b"", **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "geomon", *words],
+        input=stdin,
+        capture_output=True,
+        timeout=120,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def json_lines(output: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_replay_prints_alerts_as_json_lines_and_talks_on_stderr() -> None:
+    done = geomon("replay", "--json", CASE_A)
+    assert done.returncode == 0
+    alerts = json_lines(done.stdout)
+    assert [alert["data"]["phase"] for alert in alerts] == ["opened", "closed"]
+    assert {alert["specversion"] for alert in alerts} == {"1.0"}
+    assert b"1,437 events" in done.stderr
+
+
+def test_replay_prints_a_table_for_people() -> None:
+    done = geomon("replay", CASE_A)
+    lines = done.stdout.decode().splitlines()
+    assert lines[0].split()[:3] == ["time", "+08:00", "severity"]
+    assert "违规离深" in lines[1]
+    assert len(lines) == 3
+
+
+def test_replay_reads_standard_input_and_lets_the_clock_run_on() -> None:
+    events = [
+        {
+            "type": "permit",
+            "supervisee_id": "SZ-7",
+            "permit_id": "L-1",
+            "kind": "leave",
+            "from": "2024-02-03T00:00:00+08:00",
+            "until": "2024-02-09T24:00:00+08:00",
+            "destinations": ["410000"],
+            "received": "2024-02-01T10:00:00+08:00",
+        },
+    ]
+    stdin = "\n".join(json.dumps(event) for event in events).encode()
+    assert geomon("replay", "--json", "-", stdin=stdin).stdout == b""
+    late = geomon("replay", "--json", "--until", "2024-02-11T00:00:00+08:00", "-", stdin=stdin)
+    [alert] = json_lines(late.stdout)
+    assert alert["id"] == "SZ-7/overdue_return/2024-02-09T16:00:00Z#1"
+    assert alert["time"] == "2024-02-09T17:00:00Z"
+
+
+def test_replay_tells_each_refusal_in_a_line_and_goes_on() -> None:
+    good = b'{"type":"clock","supervisee_id":"SZ-1","received":"2024-02-13T09:00:00Z"}\n'
+    done = geomon("replay", "-", stdin=b"{\n" + good + b'\n{"type":"x"}\n')
+    assert done.returncode == 0
+    talk = done.stderr.decode()
+    assert "refused -:1: broken_json" in talk
+    assert "refused -:4: unknown_type" in talk
+    assert "refused: 2" in talk
+    assert "Traceback" not in talk
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["replay", "/nowhere/x.ndjson"], 1, "/nowhere/x.ndjson: No such file"),
+        (["replay"], 2, "Missing argument"),
+        (["replay", "--until", "soon", CASE_A], 2, "bad_time"),
+        (["replay", "--speed", "0", CASE_A], 2, "--speed"),
+        (["replay", "--city", "999999", CASE_A], 1, "geomon zones build --adcode 999999"),
+        (["replay", "--kafka", "127.0.0.1:1", CASE_A], 1, "127.0.0.1:1"),
+        (["worker", "--kafka", "127.0.0.1:1"], 1, "127.0.0.1:1"),
+        (["watch", "--redis", "redis://127.0.0.1:1", "--no-follow"], 1, "127.0.0.1:1"),
+        (["config", "show", "--config", "/nowhere.toml"], 1, "/nowhere.toml"),
+        (["fly"], 2, "No such command"),
+        (["replay", "--fly", CASE_A], 2, "No such option"),
+    ],
+)
+def test_a_mistake_is_said_clearly(words: list[str], code: int, says: str) -> None:
+    done = geomon(*words)
+    talk = done.stderr.decode()
+    assert done.returncode == code, talk
+    assert says in talk
+    assert "Traceback" not in talk
+    if code == 1:
+        assert len(talk.strip().splitlines()) == 1
+        assert talk.startswith("geomon: ")
+
+
+def test_a_packed_file_that_breaks_off_is_said_after_what_could_be_read(tmp_path: Path) -> None:
+    broken = tmp_path / "a.ndjson.gz"
+    broken.write_bytes(recording_path("A").read_bytes()[:-5_000])
+    done = geomon("replay", str(broken))
+    assert done.returncode == 1
+    assert "违规离深" in done.stdout.decode()
+    assert "a.ndjson.gz" in done.stderr.decode().splitlines()[-1]
+    assert b"Traceback" not in done.stderr
+
+
+def test_the_end_of_a_pipe_is_no_failure() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "geomon", "convert", "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(30) == 0
+        assert process.stderr.read() == b""
+
+
+def test_config_show_tells_value_unit_and_source() -> None:
+    done = geomon("config", "show", "--json", GEOMON_HORIZON_H="12")
+    rows = {row["name"]: row for row in json_lines(done.stdout)}
+    assert rows["horizon_h"]["value"] == 12.0
+    assert rows["horizon_h"]["unit"] == "h"
+    assert rows["horizon_h"]["from"] == "environment"
+    assert rows["kafka"]["from"] == "default"
+
+
+def test_worker_replay_and_watch_make_one_system() -> None:
+    """`geomon worker`, a recording sent to it, and what `geomon watch` then shows."""
+
+    async def main() -> None:
+        async with embedded_parts(Settings()) as parts:
+            worker = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "geomon", "worker", "--clock", "recording"),
+                *("--kafka", parts.kafka, "--redis", parts.redis),
+                stderr=asyncio.subprocess.PIPE,
+                env={**os.environ, "GEOMON_DATA_DIR": parts.data_dir},
+            )
+            assert worker.stderr is not None
+            try:
+                while b"is running" not in (line := await worker.stderr.readline()):
+                    assert line, "the worker ended before it ran"
+                sent = await asyncio.to_thread(geomon, "replay", "--kafka", parts.kafka, CASE_C)
+                assert sent.returncode == 0, sent.stderr
+                watch = ("watch", "--redis", parts.redis, "--from", "0", "--json", "--no-follow")
+                end = time.monotonic() + 60
+                alerts: list[dict[str, Any]] = []
+                while len(alerts) < 2 and time.monotonic() < end:
+                    alerts = json_lines((await asyncio.to_thread(geomon, *watch)).stdout)
+                worker.send_signal(signal.SIGTERM)
+                last = await asyncio.wait_for(worker.stderr.read(), 30)
+                assert await worker.wait() == 0
+            finally:
+                if worker.returncode is None:
+                    worker.kill()
+        replayed = json_lines(geomon("replay", "--json", CASE_C).stdout)
+        assert [alert["id"] for alert in alerts] == [alert["id"] for alert in replayed]
+        assert b"stopped after" in last
+
+    asyncio.run(asyncio.wait_for(main(), 180))

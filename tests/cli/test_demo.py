@@ -1,0 +1,70 @@
+"""`geomon demo`: the whole of it, and that it ends cleanly whenever it is asked to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def children_of(group: int) -> list[str]:
+    """Command lines of the living processes of a session."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rsplit(") ", 1)[1].split()
+            if int(fields[3]) == group and fields[0] != "Z":
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except (OSError, IndexError, ValueError):
+            continue
+    return found
+
+
+def start(folder: Path, temporary: Path, *words: str) -> subprocess.Popen[str]:
+    temporary.mkdir()
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "geomon", "demo", "--out", str(folder), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+
+
+def test_the_demo_finds_the_cases_and_draws_them(tmp_path: Path) -> None:
+    with start(tmp_path / "out", tmp_path / "tmp") as demo:
+        output, _ = demo.communicate(timeout=150)
+    assert demo.returncode == 0, output
+    assert "for trying out" in output
+    assert output.count("right  case") == 3
+    assert "WRONG" not in output
+    alerts = [
+        json.loads(line) for line in (tmp_path / "out/alerts.ndjson").read_bytes().splitlines()
+    ]
+    assert len(alerts) == 6
+    page = (tmp_path / "out/map.html").read_text("utf-8")
+    assert all(alert["subject"] in page for alert in alerts)
+    assert (tmp_path / "out/map.png").read_bytes().startswith(b"\x89PNG")
+    assert children_of(demo.pid) == []
+    assert list((tmp_path / "tmp").iterdir()) == []  # neither a socket nor a folder is left
+
+
+@pytest.mark.parametrize("moment", ["trying out", "broker 127.0.0.1", "leave_city", "Against"])
+def test_ctrl_c_ends_the_demo_at_any_moment(tmp_path: Path, moment: str) -> None:
+    with start(tmp_path / "out", tmp_path / "tmp") as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if moment in line:
+                break
+        os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: to all of the group
+        output, _ = demo.communicate(timeout=30)
+    assert demo.returncode == 130, output
+    assert "Traceback" not in output
+    assert children_of(demo.pid) == []
+    assert list((tmp_path / "tmp").iterdir()) == []
