@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +13,12 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 
+from geomon.cli.options import city_option, config_option
 from geomon.cli.output import json_option, print_rows
 from geomon.datum import DATUMS, to_wgs84
 from geomon.errors import UserError
-from geomon.zones.index import CITY, ZoneIndex, zones_for
+from geomon.settings import load
+from geomon.zones.index import ZoneIndex, zones_for
 
 __all__ = ["where"]
 
@@ -41,32 +44,28 @@ class _Given(NamedTuple):
     help="The datum of the positions: AMap and Tencent give gcj02, Baidu gives bd09.",
 )
 @click.option(
-    "--city",
-    default=CITY,
-    show_default=True,
-    metavar="ADCODE|FILE",
-    help="The city: its six-digit code, or a zone file.",
-)
-@click.option(
     "--extra",
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="A file with an area that belongs to the city as well; may be repeated.",
+    metavar="FILE",
+    help="An area that belongs to the city as well; repeatable. Default: the setting `city_extra`.",
 )
 @click.option(
     "--minus",
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="A file with an area that does not belong to the city; may be repeated.",
+    metavar="FILE",
+    help="An area that does not belong to it; repeatable. Default: the setting `city_minus`.",
 )
+@city_option
+@config_option
 @json_option
 def where(
     positions: tuple[str, ...],
     *,
     datum: str,
-    city: str,
-    extra: tuple[Path, ...],
-    minus: tuple[Path, ...],
+    city: str | None,
+    extra: tuple[str, ...],
+    minus: tuple[str, ...],
+    file: Path | None,
     as_json: bool,
 ) -> None:
     """Say where positions are: inside the city or outside, the place, the distance to the boundary.
@@ -81,7 +80,9 @@ def where(
     """
     given = _read(positions)
     first = list(itertools.islice(given, 1))  # a mistake in it is told before zones are loaded
-    index = zones_for(city, extra=extra, minus=minus)
+    flags = {"city": city, "city_extra": list(extra) or None, "city_minus": list(minus) or None}
+    settings, _ = load(flags, file=file)
+    index = zones_for(settings.city, extra=settings.city_extra, minus=settings.city_minus)
     rows = _answers(itertools.chain(first, given), datum, index)
     columns = ["position", "side", "distance_m", "place", "name"]
     print_rows(rows, as_json=as_json, columns=None if as_json else columns)
@@ -92,7 +93,7 @@ def _read(positions: Iterable[str]) -> Iterator[_Given]:
         if argument != "-":
             yield _parse(argument)
             continue
-        for number, line in enumerate(click.get_text_stream("stdin"), start=1):
+        for number, line in enumerate(sys.stdin, start=1):
             if line.strip():
                 try:
                     yield _parse(line.strip())

@@ -108,7 +108,6 @@ def take(belief: Belief, item: Item | Mark) -> Stay | None:
     if label == belief.label:
         belief.turn_s = 0
         if label == INSIDE:
-            # The peak stays that of the turn: a stretch inside is not gone through item by item.
             belief.runs = ()
         else:
             belief.peak = max(belief.peak, log_odds)
@@ -119,7 +118,8 @@ def take(belief: Belief, item: Item | Mark) -> Stay | None:
     belief.label = label
     belief.since_s = belief.turn_s
     belief.turn_s = 0
-    belief.peak = abs(log_odds)
+    # Only outside: a stretch inside is not gone through item by item.
+    belief.peak = log_odds if label == OUTSIDE else 0.0
     return None if ended.label == UNKNOWN else ended
 
 

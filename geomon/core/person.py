@@ -84,7 +84,7 @@ class Belief(msgspec.Struct, array_like=True):
     label: int = UNKNOWN
     since_s: int = 0  # when the label's stay began
     turn_s: int = 0  # first evidence against the label, not yet enough to turn it; 0 = none
-    peak: float = 0.0  # |log odds| before the ceiling: at the turn inside, the largest outside
+    peak: float = 0.0  # largest log odds of this stay outside, before the ceiling; 0 inside
     band_s: int = 0  # last evidence from a wristband
     runs: tuple[Run, ...] = ()  # places seen since the person was last surely inside
 

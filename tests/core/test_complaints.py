@@ -15,7 +15,7 @@ def test_jitter_at_the_fence_from_someone_who_does_not_move(home_m: float, sourc
 
     The home may even be mapped some metres outside: the boundary itself is off by 13 m.
     """
-    rng = random.Random(f"{home_m} {source}")
+    rng = random.Random(f"{home_m} {source}")  # noqa: S311
     error_m = {"gnss": 20.0, "wifi": 45.0}[source]
     story = Story()
     story.stay("06 07:00", "06 08:00", -500)

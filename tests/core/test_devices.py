@@ -65,7 +65,7 @@ def test_six_hours_of_memory_end_like_live(order: str, chunk: int, apart_s: int)
 
 
 def test_memory_that_comes_within_a_minute_is_told_once() -> None:
-    """Newest first, a fix an upload: without gathering, every older fix would move the beginning."""
+    """Newest first, a fix an upload: not gathered, each older fix would move the beginning."""
     story = Story()
     story.stay("08:00", "09:00")
     story.stay("15:00", "15:02")

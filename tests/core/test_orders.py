@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -32,7 +33,7 @@ class Stretch(NamedTuple):
 
     outside_m: float
     pace_s: int
-    count: int
+    reports: int
     place: str
     then_silent_h: int
     seed: int
@@ -42,7 +43,7 @@ _STRETCH = st.builds(
     Stretch,
     outside_m=st.sampled_from([-6_000.0, -300.0, -40.0, 30.0, 230.0, 3_000.0, 50_000.0]),
     pace_s=st.sampled_from([20, 60, 600, 1_800]),
-    count=st.integers(1, 15),
+    reports=st.integers(1, 15),
     place=st.sampled_from(["441900", "411727", ""]),
     then_silent_h=st.sampled_from([0, 0, 1, 5]),
     seed=st.integers(0, 99),
@@ -54,8 +55,8 @@ def _life(stretches: Sequence[Stretch], span_s: int, with_band: bool) -> list[Si
     sightings: list[Sighting] = []
     time_s = BEGIN_S
     for stretch in stretches:
-        rng = random.Random(stretch.seed)
-        for _ in range(stretch.count):
+        rng = random.Random(stretch.seed)  # noqa: S311
+        for _ in range(stretch.reports):
             if time_s >= BEGIN_S + span_s:
                 return sightings
             source = rng.choices(["gnss", "wifi", "cell"], [8, 3, 1])[0]
@@ -95,7 +96,7 @@ def told_late(sightings: Sequence[Sighting], cuts: Sequence[int]) -> Story:
     """All arrives when all is over, in the order given, in uploads cut at `cuts`."""
     story = story_with_papers()
     bounds = [0, *sorted({cut % len(sightings) for cut in cuts} - {0}), len(sightings)]
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         for device in ("phone", "wristband"):
             seen = [s.fix for s in sightings[begin:end] if s.device == device]
             if seen:
