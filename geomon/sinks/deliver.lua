@@ -85,7 +85,9 @@ local function change_present(open, kind, phase, episode, event, present)
     if not present or (current and current ~= episode) then return end
     return failure(redis.pcall('HDEL', open, kind))
   end
-  if phase == 'updated' and current and current ~= episode and began(current) > began(episode) then
+  if current and current ~= episode and began(current) > began(episode) then
+    -- News of an absence that was over before this one began: a band's memory may bring it late,
+    -- opened and closed at once. What is present stays.
     return
   end
   return failure(redis.pcall('HSET', open, kind, event))

@@ -93,7 +93,7 @@ def recording(people: People, fixes: int, per_upload: int) -> Iterator[str]:
     """Give the lines: a fix a minute from everybody, `per_upload` of them at a time."""
     rng = np.random.default_rng(SEED)
     count = len(people.lon)
-    for who in np.flatnonzero(people.on_leave):
+    for who in np.flatnonzero(people.on_leave).tolist():
         yield (
             f'{{"type":"permit","supervisee_id":"SZ-{who:06}","permit_id":"L-{who}","kind":"leave",'
             '"from":"2024-02-12T00:00:00+08:00","until":"2024-12-31T24:00:00+08:00",'

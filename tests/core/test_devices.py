@@ -131,6 +131,9 @@ def test_a_device_whose_clock_is_minutes_ahead_closes_all_the_same(ahead_s: int)
         "opened leave_city since 13 09:00 (outside_without_leave)",
         "closed leave_city since 13 09:00 until 13 10:00 (returned)",
     ]
+    opened, closed = story.alerts
+    assert opened.detected_s - opened.since_s <= 4 * 60
+    assert closed.detected_s - closed.until_s <= 4 * 60
 
 
 def test_a_heartbeat_moves_the_clock_and_no_position() -> None:

@@ -365,3 +365,14 @@ def test_the_grace_is_a_setting() -> None:
     assert story.told() == []
     story.clock("14 04:00")
     assert story.told() == ["opened overdue_return since 14 00:00 (outside_after_leave)"]
+
+
+def test_silence_that_is_short_by_the_settings_ends_with_the_first_fix_at_home() -> None:
+    """Belief is at its ceiling since long: the fix adds nothing to it, and is news all the same."""
+    story = Story(Rules(belief_ttl_s=6 * 3600), device="phone")
+    story.stay("08:00", "09:00", every_s=60)
+    story.leave("08:30", "09:00", "20:00")
+    story.clock("21:30")
+    assert story.told() == ["opened overdue_return since 13 20:00 (silent_after_leave)"]
+    story.fix("22:00", -6_000)
+    assert story.told()[1:] == ["closed overdue_return since 13 20:00 until 13 22:00 (returned)"]

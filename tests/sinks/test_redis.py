@@ -168,6 +168,16 @@ def test_an_episode_withdrawn_late_does_not_hide_a_newer_one(
     assert len(logged(client)) == 4
 
 
+def test_an_absence_told_late_and_over_does_not_hide_the_present_one(
+    server: EmbeddedRedis, client: Any
+) -> None:
+    now = alert(1, since=EVENING)
+    deliver(server, now)
+    deliver(server, alert(1, since=MORNING), alert(2, "closed", since=MORNING))
+    assert present(client) == {"leave_city": now["id"]}
+    assert len(logged(client)) == 3
+
+
 def test_a_number_that_comes_late_is_logged_but_does_not_turn_the_present_back(
     server: EmbeddedRedis, client: Any
 ) -> None:
@@ -224,12 +234,7 @@ def test_any_sequence_with_repeats_leaves_each_id_once_and_the_present_right(
         if one["data"]["phase"] == "closed":
             if same:
                 del newest[place]
-        elif (
-            one["data"]["phase"] == "opened"
-            or shown is None
-            or same
-            or shown["data"]["since"] <= one["data"]["since"]
-        ):
+        elif shown is None or same or shown["data"]["since"] <= one["data"]["since"]:
             newest[place] = one
 
     async def run(sink: RedisSink) -> int:
