@@ -250,6 +250,8 @@ class _Reading:
                 TimeRemainingColumn(),
                 console=talk,
                 transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
                 disable=not shown,
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from geomon.cli.board import alert_line, heading
 from geomon.cli.options import city_option, config_option
@@ -110,8 +112,18 @@ def _judge(
     )
     for group in (alerts, play.finish(until_s)):
         for alert in group:
-            click.echo(msgspec.json.encode(alert) if as_json else alert_line(alert))
+            _show(alert, as_json=as_json)
     _tell_counts(play, time.perf_counter() - begun)
+
+
+def _show(alert: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(alert))
+    elif talk.is_terminal and sys.stdout.isatty():
+        # On one screen with the progress bar: the bar's console makes way for the line.
+        talk.print(Text.from_ansi(alert_line(alert)), soft_wrap=True)
+    else:
+        click.echo(alert_line(alert))
 
 
 def _send(lines: Iterable[Raw], settings: Settings, until_s: int) -> None:
@@ -145,6 +157,8 @@ def _lines(streams: list[tuple[str, IO[bytes]]], stack: ExitStack) -> Iterator[R
             TimeRemainingColumn(),
             console=talk,
             transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
     )
     for name, stream in streams:
