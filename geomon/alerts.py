@@ -1,4 +1,4 @@
-"""What goes out: kinds, reasons and severities with their labels, and the CloudEvents form.
+"""What goes out: kinds, reasons and severities with their labels, and how alerts are named.
 
 An alert's id is `<supervisee>/<kind>/<since>#<number>`: made of what was decided alone, so the same
 input gives the same ids on any machine and after any crash, and a repeat can be told from news.
@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
-
-from geomon.core.episodes import Alert
-from geomon.core.person import Clue
+from typing import NamedTuple
 
 __all__ = [
     "KINDS",
@@ -19,12 +16,9 @@ __all__ = [
     "REASONS",
     "SEVERITIES",
     "Kind",
-    "cloud_event",
     "episode_id",
     "iso_utc",
 ]
-
-DATASCHEMA = "https://geomon.invalid/schemas/alert-1"
 
 
 class Kind(NamedTuple):
@@ -89,76 +83,3 @@ def iso_utc(time_s: int) -> str:
 def episode_id(supervisee_id: str, kind: str, since_s: int) -> str:
     """Name an episode."""
     return f"{supervisee_id}/{kind}/{iso_utc(since_s)}"
-
-
-def cloud_event(
-    alert: Alert, *, rules: str, zones: str, detected_s: int | None = None
-) -> dict[str, Any]:
-    """Give an alert as a CloudEvents 1.0 JSON object.
-
-    `detected_s` is when the system decided; left out, it is the person's own clock (in a replay).
-    """
-    episode = episode_id(alert.supervisee_id, alert.kind, alert.since_s)
-    detected = iso_utc(alert.detected_s if detected_s is None else detected_s)
-    data: dict[str, Any] = {
-        "episode": episode,
-        "kind": alert.kind,
-        "phase": alert.phase,
-        "severity": alert.severity,
-        "district": alert.district or None,
-        "street": alert.street or None,
-        "since": iso_utc(alert.since_s),
-        "until": iso_utc(alert.until_s) if alert.until_s else None,
-        "detected": detected,
-        "reason": alert.reason,
-        "confidence": alert.confidence,
-        "place": alert.place or None,
-        "permit_id": alert.permit_id or None,
-        "replaces": (
-            episode_id(alert.supervisee_id, alert.kind, alert.replaces_since_s)
-            if alert.replaces_since_s
-            else None
-        ),
-        "position": _position(alert.evidence[-1]) if alert.evidence else None,
-        "evidence": [_as_received(clue) for clue in alert.evidence],
-        "rules": rules,
-        "zones": zones,
-    }
-    return {
-        "specversion": "1.0",
-        "id": f"{episode}#{alert.number}",
-        "source": "/geomon",
-        "type": f"geomon.alert.{alert.phase}",
-        "subject": alert.supervisee_id,
-        "time": detected,
-        "datacontenttype": "application/json",
-        "dataschema": DATASCHEMA,
-        "data": data,
-    }
-
-
-def _position(clue: Clue) -> dict[str, Any]:
-    """Give the newest deciding fix in WGS-84."""
-    return {
-        "lon": clue.lon_wgs84,
-        "lat": clue.lat_wgs84,
-        "accuracy_m": clue.accuracy_m,
-        "time": iso_utc(clue.time_s),
-        "distance_outside_m": clue.distance_m,
-    }
-
-
-def _as_received(clue: Clue) -> dict[str, Any]:
-    """Give a fix as it was received, and what it was worth (nats, positive = outside)."""
-    return {
-        "time": iso_utc(clue.time_s),
-        "lon": clue.lon,
-        "lat": clue.lat,
-        "datum": clue.datum,
-        "accuracy_m": clue.accuracy_m,
-        "source": clue.source,
-        "device": clue.device,
-        "distance_outside_m": clue.distance_m,
-        "weight": clue.weight,
-        "place": clue.place or None,
-    }

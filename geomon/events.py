@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, NoReturn
@@ -208,14 +208,14 @@ _TAGS = {
 }
 
 
-def decode(raw: bytes) -> tuple[Event, Sequence[RefusedFix]]:
+def decode(raw: bytes) -> tuple[Event, list[RefusedFix]]:
     """Decode one event; give it with the fixes that had to be left out of it.
 
     Raises `Refusal` when the whole event cannot be accepted.
     """
     if len(raw) > MAX_BYTES:
         raise Refusal("too_large", f"{len(raw)} bytes")
-    refused: Sequence[RefusedFix] = ()
+    refused: list[RefusedFix] = []
     try:
         event = _decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

@@ -139,12 +139,13 @@ class Intake:
             if isinstance(event, events.Upload) and event.fixes:
                 left = len(event.fixes)
                 sent_at = _sent_at(left, refused) if refused else range(left)
-                datum, reason = _datum(event.datum)
+                datum = DATUMS.get(event.datum) if isinstance(event.datum, str) else None
                 if datum:
                     pending.append(_Pending(len(arrivals), event, raw, received_s, datum, sent_at))
                     fixes += event.fixes
                     arrivals.append(None)
                     continue
+                reason = "datum_undeclared" if event.datum is None else "datum_unknown"
                 rejected += [Rejected(raw, reason, "", whose, at) for at in sent_at]
             arrivals.append(_arrival(event, raw, received_s, rejected))
         if fixes:
@@ -281,7 +282,7 @@ def _decode(batch: Sequence[Raw], rejected: list[Rejected]) -> list[_Decoded]:
                 # person.
                 rejected.append(Rejected(raw, "key_mismatch", ""))
             else:
-                decoded.append(_Decoded(raw, event, refused))
+                decoded.append(_Decoded(raw, event, refused or ()))
         except Refusal as refusal:
             rejected.append(Rejected(raw, refusal.reason, refusal.detail))
     return decoded
@@ -382,13 +383,6 @@ def _in_wgs84(
         at = np.repeat(np.array([other == name for other in names]), counts)
         lon[at], lat[at] = to_wgs84(lon[at], lat[at], name)
     return lon, lat
-
-
-def _datum(declared: object) -> tuple[str, str]:
-    """Give the datum that is meant, and the reason of refusal if it is none."""
-    if isinstance(declared, str) and declared in DATUMS:
-        return DATUMS[declared], ""
-    return "", "datum_undeclared" if declared is None else "datum_unknown"
 
 
 def _latest_s(raw: Raw, received_s: int) -> int:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
-from geomon.alerts import cloud_event
+from geomon.cloudevent import cloud_event
 from geomon.core.episodes import Alert
 from geomon.core.observed import ClockAt, Event, Observed
 from geomon.core.person import Person
@@ -28,7 +28,7 @@ from geomon.errors import TrackError
 from geomon.events import MAX_BYTES
 from geomon.intake import Intake, Raw, Rejected
 
-__all__ = ["Replay", "batches", "open_recording", "read_recording"]
+__all__ = ["Replay", "batches", "open_recording", "read_recording", "refusal_of"]
 
 #: Bytes judged together: enough for the arrays to pay, little enough to stay in the cache.
 _BATCH_BYTES = 1 << 18
@@ -66,7 +66,7 @@ class Replay:
             self._reject(refusal)
         observed = [a.event.fixes for a in arrivals if isinstance(a.event, Observed)]
         self.counts["fixes"] += sum(observed)
-        self.end_s = max([self.end_s, *(arrival.event.at_s for arrival in arrivals)])
+        self.end_s = max([self.end_s, *[arrival.event.at_s for arrival in arrivals]])
         for arrival in arrivals:
             for outcome in self._step(arrival.supervisee_id, arrival.event):
                 alert = self._tell(outcome, arrival.raw)
@@ -74,8 +74,11 @@ class Replay:
                     yield alert
 
     def finish(self, until_s: int = 0) -> Iterator[dict[str, Any]]:
-        """Let every clock run on to the end of the recording, or to `until_s` if that is later."""
-        end_s = max(self.end_s, until_s) + self._rules.settle_s
+        """Let every clock run on to the end of the recording, or to `until_s` if that is later.
+
+        The end is a little after the last arrival, so that what was being gathered is judged.
+        """
+        end_s = max(self.end_s + self._rules.settle_s, until_s)
         for supervisee_id, person in self.people.items():
             last_s = max(end_s, person.clock_s + self._rules.settle_s)
             for outcome in self._step(supervisee_id, ClockAt(last_s)):
@@ -91,7 +94,7 @@ class Replay:
     def _tell(self, outcome: Outcome, raw: Raw | None) -> dict[str, Any] | None:
         if isinstance(outcome, Alert):
             self.alerts[outcome.kind, outcome.phase] += 1
-            return cloud_event(outcome, rules=self._rules.version, zones=self._intake.zones.version)
+            return cloud_event(outcome, rules=self._rules.version, zones=self._intake.zones)
         if raw is not None:
             self._reject(refusal_of(outcome, raw))
         return None

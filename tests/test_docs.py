@@ -29,6 +29,7 @@ from click.testing import CliRunner
 from geomon import alerts, events
 from geomon.cases import recording_path
 from geomon.cli import cli, main
+from geomon.cloudevent import cloud_event
 from geomon.core.episodes import Alert
 from geomon.core.evidence import SOURCES
 from geomon.core.person import Clue
@@ -276,13 +277,13 @@ def test_every_phase_severity_and_reason_is_in_the_reference(
     assert labelled(section) == dict(table)
 
 
-def test_every_field_of_an_alert_is_in_the_reference() -> None:
+def test_every_field_of_an_alert_is_in_the_reference(zones: ZoneIndex) -> None:
     clue = Clue(1, 114.0, 22.0, "wgs84", 10.0, "gnss", "phone", 1.0, 1.0, 114.0, 22.0, "441900")
     alert = Alert(
         *("opened", "SZ-1", "leave_city", 1, 0, 1, 1, "outside_without_leave", "high"),
         *(0.9, "441900", "", "440304", "", (clue,), 0),
     )
-    event = alerts.cloud_event(alert, rules="r", zones="z")
+    event = cloud_event(alert, rules="r", zones=zones)
     page = REFERENCE["Alerts out"]
     assert list(page.keyed(0)) == list(event)
     assert list(page.keyed(1)) == list(event["data"])

@@ -55,7 +55,7 @@ async def stream_events(
         raise UnavailableError(f"Kafka at {kafka} cannot be reached: {error}") from None
     sent = 0
     clocks: dict[str, int] = {}
-    end_s = until_s
+    end_s = 0
     try:
         for line in lines:
             try:
@@ -70,7 +70,8 @@ async def stream_events(
             await producer.send(EVENTS, line.data, key=whose.encode())
             sent += 1
         for whose, clock_s in clocks.items():
-            time = datetime.fromtimestamp(max(end_s, clock_s) + settle_s, timezone.utc)
+            last_s = max(end_s + settle_s, clock_s + settle_s, until_s)
+            time = datetime.fromtimestamp(last_s, timezone.utc)
             clock = {"type": "clock", "supervisee_id": whose, "received": time}
             await producer.send(EVENTS, msgspec.json.encode(clock), key=whose.encode())
             sent += 1

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
-from geomon.alerts import cloud_event
+from geomon.cloudevent import cloud_event
 from geomon.core.episodes import Alert
 from geomon.core.observed import ClockAt, Event
 from geomon.core.person import Person, freeze, thaw
@@ -144,7 +144,7 @@ class Desk:
                     cloud_event(
                         outcome,
                         rules=self._rules.version,
-                        zones=self._intake.zones.version,
+                        zones=self._intake.zones,
                         detected_s=int(self._now_s()) if self._now_s else None,
                     )
                 )

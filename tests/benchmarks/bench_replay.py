@@ -145,7 +145,6 @@ def local(time_s: NDArray[np.int64]) -> Any:
 def run_replay(path: str) -> dict[str, Any]:
     """Replay once, as `geomon replay` does."""
     zones = zones_for(CITY)
-    zones.places(113.75, 23.02)  # has the places of the country made ready, too
     play = replay.Replay(intake.Intake(zones), Rules())
     ready_mb = forget_peak_mb()
     wall, cpu = time.perf_counter(), time.process_time()

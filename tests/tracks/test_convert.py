@@ -197,7 +197,7 @@ def assert_accepted(run: Run) -> None:
         upload, refused = decode(json.dumps(event).encode())
         assert isinstance(upload, Upload)
         assert len(upload.fixes) == len(event["fixes"])
-        assert refused == []
+        assert not refused
 
 
 def test_an_id_that_no_event_may_have_is_a_bad_row(convert: Convert, tmp_path: Path) -> None:
