@@ -17,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,8 @@ class Worker:
         self._on_alert = on_alert
         self._sink = RedisSink(settings.redis)
         self._lock = asyncio.Lock()
+        self._failed = asyncio.Event()
+        self._failure: Exception | None = None
         self._generation = 0
         self._done: dict[int, int] = {}  # partition -> offset of the last message done with
         self.app = faust.App(
@@ -109,6 +112,7 @@ class Worker:
         """Wait until `stop` is set; raises `UnavailableError` when the app ends by itself."""
         waits = [
             asyncio.ensure_future(stop.wait()),
+            asyncio.ensure_future(self._failed.wait()),
             asyncio.ensure_future(self.app.wait_until_stopped()),
         ]
         try:
@@ -117,7 +121,7 @@ class Worker:
             for wait in waits:
                 wait.cancel()
         if not stop.is_set():
-            raise UnavailableError(f"the worker ended: {self.app.crash_reason!r}")
+            raise UnavailableError(f"the worker ended: {self._failure or self.app.crash_reason!r}")
 
     async def close(self) -> None:
         """Let go of Redis."""
@@ -125,13 +129,34 @@ class Worker:
 
     async def _judge(self, stream: Any) -> None:
         wait_s = self.settings.batch_wait_ms / 1000
-        async for events in stream.noack_take(self.settings.batch_most, within=wait_s):
-            async with self._lock:
+        async for taken in stream.noack_take(self.settings.batch_most, within=wait_s):
+            async with self._lock, self._or_end():
+                # What came by a partition that has moved away meanwhile is another worker's.
+                held = {tp.partition for tp in self._assigned()}
+                events = [event for event in taken if event.message.partition in held]
                 if await self._make_safe(self.desk.judge(self._raws(events))):
                     for event in events:
                         event.ack()
                         self._done[event.message.partition] = event.message.offset
                     self.counts["events"] += len(events)
+
+    @asynccontextmanager
+    async def _or_end(self) -> AsyncIterator[None]:
+        """End the worker when what was judged cannot be made safe.
+
+        To go on would lose it: the people in memory are past it, and its messages would not be read
+        again. A worker that is started anew reads them again, with the people as they were.
+        """
+        try:
+            yield
+        except Exception as error:
+            log.exception("the worker ends")
+            self.desk.forget()
+            self._failure = error
+            self._failed.set()
+            # Nothing may be judged from here on: wait, with the lock held, until the app is
+            # stopped. (To crash the app instead leaves its consumer's thread hanging.)
+            await asyncio.Event().wait()
 
     def _raws(self, events: list[Any]) -> list[Raw]:
         raws = []
@@ -180,7 +205,7 @@ class Worker:
         """Let deadlines fall due for people whose partition has been read to its end."""
         if self.app.rebalancing or self._lock.locked():
             return  # a second later will do
-        async with self._lock:
+        async with self._lock, self._or_end():
             time_s = int(now_s() - self.settings.clock_slack_s)
             ready = self._read_to_end()
             verdict = self.desk.let_time_come(
