@@ -17,14 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geomon import events
-from geomon.core.evidence import (
-    DEEP,
-    DEFAULT_ACCURACY_M,
-    SINGLE,
-    SOURCE_CODE,
-    grade,
-    weigh,
-)
+from geomon.core.evidence import DEEP, SINGLE, grade, weigh
 from geomon.core.observed import (
     Announced,
     ClockAt,
@@ -34,9 +27,10 @@ from geomon.core.observed import (
     PermitSet,
     ReportedBack,
 )
-from geomon.core.person import Clue, Permit, Profile
+from geomon.core.person import Permit, Profile
 from geomon.datum import to_wgs84
 from geomon.errors import Refusal
+from geomon.fixes import Clues, Columns, Placed, columns_of, trouble_in
 from geomon.zones.index import ZoneIndex
 
 __all__ = ["Arrival", "Intake", "Raw", "Rejected"]
@@ -48,8 +42,6 @@ _DEVICES = {"phone": 0, "wristband": 1}
 #: How far a device's clock may be ahead of the arrival time.
 _AHEAD_S = 300
 _DAY_S = 86_400
-#: A position whose longitude reads as a latitude of China, and the other way round.
-_CHINA_LON, _CHINA_LAT = (73.0, 136.0), (3.0, 54.0)
 
 
 class Raw(msgspec.Struct, frozen=True, gc=False):
@@ -90,17 +82,6 @@ class _Decoded(msgspec.Struct, frozen=True, gc=False):
     raw: Raw
     event: events.Event
     refused: Sequence[events.RefusedFix]
-
-
-class _Columns(NamedTuple):
-    """The fixes of a batch, an array a field."""
-
-    fixes: list[events.Fix]
-    time_s: NDArray[np.int64]
-    lon: NDArray[np.float64]
-    lat: NDArray[np.float64]
-    accuracy_m: NDArray[np.float64]
-    source: NDArray[np.intp]
 
 
 class _Pending(msgspec.Struct, frozen=True, gc=False):
@@ -164,10 +145,10 @@ class Intake:
         rejected: list[Rejected],
     ) -> None:
         """Check, convert, place and weigh all fixes of a batch, and fill in their arrivals."""
-        columns = _columns(fixes)
+        columns = columns_of(fixes)
         counts = np.array([len(p.sent_at) for p in pending])
         latest_s = np.array([_latest_s(p.raw, p.received_s) for p in pending], dtype=np.int64)
-        trouble = _trouble(columns, np.repeat(latest_s, counts))
+        trouble = trouble_in(columns, np.repeat(latest_s, counts))
         if trouble:
             columns, pending = _leave_out(trouble, columns, pending, arrivals, rejected)
             if not pending:
@@ -179,7 +160,7 @@ class Intake:
         grades = grade(weight)
         single = grades == SINGLE
         places = self._places(lon, lat, np.flatnonzero(single & (distance_m > 0)))
-        placed = _Placed(columns, lon, lat, distance_m, weight, places)
+        placed = Placed(columns, lon, lat, distance_m, weight, places)
         plain = (columns.time_s // 60 * 2 + (grades == DEEP)).tolist()
         ends = np.cumsum(counts)
         begins = ends - counts
@@ -202,7 +183,7 @@ class Intake:
                 oldest_s,
                 newest_s,
                 upload.stored,
-                _Clues(placed, upload, begin, end),
+                Clues(placed, upload, begin, end),
             )
             arrivals[p.slot] = Arrival(upload.supervisee_id, observed, p.raw)
 
@@ -213,62 +194,6 @@ class Intake:
         if not len(at):
             return {}
         return dict(zip(at.tolist(), self.zones.places(lon[at], lat[at]), strict=True))
-
-
-class _Placed(NamedTuple):
-    """A batch of fixes with all that was worked out about them."""
-
-    columns: _Columns
-    lon: NDArray[np.float64]
-    lat: NDArray[np.float64]
-    distance_m: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    places: dict[int, str]
-
-
-class _Clues(msgspec.Struct, frozen=True, gc=False):
-    """The fixes of one upload, at [begin, end) of a batch."""
-
-    batch: _Placed
-    upload: events.Upload
-    begin: int
-    end: int
-
-    def __call__(self) -> list[Clue]:
-        """Give them as received and as judged.
-
-        As plain values, so that a clue kept in a person's state keeps no batch alive.
-        """
-        batch, columns = self.batch, self.batch.columns
-        part = slice(self.begin, self.end)
-        datum, device = str(self.upload.datum), self.upload.device
-        return [
-            Clue(
-                time_s,
-                fix.lon,
-                fix.lat,
-                datum,
-                accuracy_m,
-                fix.source,
-                device,
-                round(distance_m, 1),
-                weight,
-                round(lon, 6),
-                round(lat, 6),
-                batch.places.get(at, ""),
-            )
-            for at, fix, time_s, accuracy_m, distance_m, weight, lon, lat in zip(
-                range(self.begin, self.end),
-                columns.fixes[part],
-                columns.time_s[part].tolist(),
-                columns.accuracy_m[part].tolist(),
-                batch.distance_m[part].tolist(),
-                batch.weight[part].tolist(),
-                batch.lon[part].tolist(),
-                batch.lat[part].tolist(),
-                strict=True,
-            )
-        ]
 
 
 def _decode(batch: Sequence[Raw], rejected: list[Rejected]) -> list[_Decoded]:
@@ -294,58 +219,13 @@ def _sent_at(left: int, refused: Sequence[events.RefusedFix]) -> Sequence[int]:
     return [at for at in range(left + len(missing)) if at not in missing]
 
 
-def _columns(fixes: list[events.Fix]) -> _Columns:
-    source = np.array([SOURCE_CODE[fix.source] for fix in fixes], dtype=np.intp)
-    stated = [fix.accuracy_m for fix in fixes]
-    accuracy_m = np.array(stated, dtype=np.float64)  # None becomes NaN
-    if None in stated:
-        missing = np.array([value is None for value in stated])
-        accuracy_m[missing] = DEFAULT_ACCURACY_M[source[missing]]
-    return _Columns(
-        fixes,
-        np.array(events.posix_s([fix.time for fix in fixes]), dtype=np.int64),
-        np.array([fix.lon for fix in fixes], dtype=np.float64),
-        np.array([fix.lat for fix in fixes], dtype=np.float64),
-        accuracy_m,
-        source,
-    )
-
-
-def _trouble(columns: _Columns, latest_s: NDArray[np.int64]) -> dict[int, str]:
-    """Find fixes that cannot be accepted: index -> reason. The first reason found stands."""
-    time_s, lon, lat, accuracy_m = columns.time_s, columns.lon, columns.lat, columns.accuracy_m
-    with np.errstate(invalid="ignore"):
-        checks = (
-            ("not_finite", ~(np.isfinite(lon) & np.isfinite(lat) & np.isfinite(accuracy_m))),
-            (
-                "swapped_lon_lat",
-                (lat > _CHINA_LON[0])
-                & (lat < _CHINA_LON[1])
-                & (lon > _CHINA_LAT[0])
-                & (lon < _CHINA_LAT[1]),
-            ),
-            ("lat_out_of_range", np.abs(lat) > 90),
-            ("lon_out_of_range", np.abs(lon) > 180),
-            ("null_island", (lon == 0) & (lat == 0)),
-            ("accuracy_not_positive", accuracy_m <= 0),
-            ("impossible_time", (time_s < events.FIRST_S) | (time_s >= events.LAST_S)),
-            ("fix_in_future", time_s > latest_s),
-        )
-    trouble: dict[int, str] = {}
-    for reason, wrong in checks:
-        if wrong.any():
-            for at in np.flatnonzero(wrong).tolist():
-                trouble.setdefault(at, reason)
-    return trouble
-
-
 def _leave_out(
     trouble: dict[int, str],
-    columns: _Columns,
+    columns: Columns,
     pending: list[_Pending],
     arrivals: list[Arrival | None],
     rejected: list[Rejected],
-) -> tuple[_Columns, list[_Pending]]:
+) -> tuple[Columns, list[_Pending]]:
     """Take refused fixes out of the columns; an upload without any left is still heard from."""
     kept: list[_Pending] = []
     good: list[int] = []
@@ -366,12 +246,12 @@ def _leave_out(
             arrivals[p.slot] = _arrival(p.upload, p.raw, p.received_s, rejected)
     fixes = [columns.fixes[at] for at in good]
     _, time_s, lon, lat, accuracy_m, source = columns
-    left_over = _Columns(fixes, time_s[good], lon[good], lat[good], accuracy_m[good], source[good])
+    left_over = Columns(fixes, time_s[good], lon[good], lat[good], accuracy_m[good], source[good])
     return left_over, kept
 
 
 def _in_wgs84(
-    columns: _Columns, pending: list[_Pending], counts: NDArray[np.intp]
+    columns: Columns, pending: list[_Pending], counts: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     names = [p.datum for p in pending]
     lon, lat = columns.lon, columns.lat

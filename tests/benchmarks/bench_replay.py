@@ -201,8 +201,8 @@ def run_profile(path: str) -> dict[str, Any]:
     zones.places = timed("zones", zones.places)  # type: ignore[method-assign]
     for stage, name in (
         ("decode", "_decode"),
-        ("columns", "_columns"),
-        ("checks", "_trouble"),
+        ("columns", "columns_of"),
+        ("checks", "trouble_in"),
         ("datum", "_in_wgs84"),
         ("weigh", "weigh"),
     ):
