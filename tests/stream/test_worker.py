@@ -196,13 +196,9 @@ def test_a_worker_that_cannot_make_an_alert_safe_ends_and_the_next_one_tells_it(
     run(main)
 
 
-def test_a_leave_that_ends_while_the_phone_is_silent_is_overdue_by_the_clock(
-    zones: ZoneIndex,
-) -> None:
-    """No message arrives after the leave has ended: only the worker's own clock can tell."""
+def a_leave_that_ends(until: datetime) -> list[bytes]:
+    """Someone is on leave in Henan, and seen there minutes ago."""
     now = datetime.now(timezone.utc).replace(microsecond=0)
-    until = now + timedelta(seconds=4)
-    live = Settings(clock="wall", clock_slack_s=0.0, overdue_grace_min=0.0, settle_s=0)
     permit = {
         "type": "permit",
         "supervisee_id": "SZ-0042",
@@ -231,19 +227,60 @@ def test_a_leave_that_ends_while_the_phone_is_silent_is_overdue_by_the_clock(
             for minutes in (0, 5, 10)
         ],
     }
+    return [msgspec.json.encode(permit), msgspec.json.encode(away)]
+
+
+LIVE = Settings(clock="wall", clock_slack_s=0.0, overdue_grace_min=0.0, settle_s=0)
+
+
+def in_seconds(seconds: int) -> datetime:
+    return datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=seconds)
+
+
+async def assert_overdue(settings: Settings, until: datetime) -> None:
+    [alert] = await eventually(lambda: log_of(settings), lambda log: len(log) > 0)
+    assert alert["data"]["kind"] == "overdue_return"
+    assert alert["data"]["since"] == until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    async with Redis.from_url(settings.redis) as redis:
+        present: Any = await redis.hgetall("geomon:open:SZ-0042")
+    assert msgspec.json.decode(present[b"overdue_return"]) == alert
+
+
+def test_a_leave_that_ends_while_the_phone_is_silent_is_overdue_by_the_clock(
+    zones: ZoneIndex,
+) -> None:
+    """No message arrives after the leave has ended: only the worker's own clock can tell."""
 
     async def main() -> None:
-        async with embedded_parts(live) as settings:
-            async with embedded_worker(settings, zones), producer_of(settings) as producer:
-                for event in (permit, away):
-                    await producer.send_and_wait(EVENTS, msgspec.json.encode(event), key=b"SZ-0042")
-                log = await eventually(lambda: log_of(settings), lambda log: len(log) > 0)
-            [alert] = log
-            assert alert["data"]["kind"] == "overdue_return"
-            assert alert["data"]["since"] == until.strftime("%Y-%m-%dT%H:%M:%SZ")
-            async with Redis.from_url(settings.redis) as redis:
-                present: Any = await redis.hgetall("geomon:open:SZ-0042")
-            assert msgspec.json.decode(present[b"overdue_return"]) == alert
+        async with (
+            embedded_parts(LIVE) as settings,
+            embedded_worker(settings, zones),
+            producer_of(settings) as producer,
+        ):
+            until = in_seconds(3)
+            for event in a_leave_that_ends(until):
+                await producer.send_and_wait(EVENTS, event, key=b"SZ-0042")
+            await assert_overdue(settings, until)
+
+    run(main)
+
+
+def test_a_deadline_that_falls_due_while_no_worker_runs_is_told_by_the_next_one(
+    zones: ZoneIndex,
+) -> None:
+    """Nothing arrives for the second worker: it knows of the leave from the recovered state."""
+
+    async def main() -> None:
+        async with embedded_parts(LIVE) as settings:
+            async with embedded_worker(settings, zones) as worker:
+                until = in_seconds(8)
+                async with producer_of(settings) as producer:
+                    for event in a_leave_that_ends(until):
+                        await producer.send_and_wait(EVENTS, event, key=b"SZ-0042")
+                await judged(worker, 2)
+            assert await log_of(settings) == []
+            async with embedded_worker(settings, zones):
+                await assert_overdue(settings, until)
 
     run(main)
 
