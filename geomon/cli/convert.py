@@ -12,16 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import TaskID
 
-from geomon.cli.output import talk
+from geomon.cli.output import reading_bar, talk
 from geomon.errors import TrackError, UserError
 from geomon.tracks.formats import FORMATS, read_track, sniff
 from geomon.tracks.layout import SPEED_UNITS, Layout
@@ -242,19 +235,7 @@ class _Reading:
         self._stack.__enter__()
         # A bar above events scrolling by on the same terminal would only tear both.
         shown = talk.is_terminal and not sys.stdout.isatty()
-        self._progress = self._stack.enter_context(
-            Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                DownloadColumn(),
-                TimeRemainingColumn(),
-                console=talk,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-                disable=not shown,
-            )
-        )
+        self._progress = self._stack.enter_context(reading_bar(shown=shown))
         return self
 
     def __exit__(self, *exc_info: object) -> None:

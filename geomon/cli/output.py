@@ -8,9 +8,10 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-__all__ = ["json_option", "print_rows", "talk"]
+__all__ = ["json_option", "print_rows", "reading_bar", "talk"]
 
 #: Talk and progress go here, so that stdout stays clean for data.
 talk = Console(stderr=True, highlight=False)
@@ -37,3 +38,19 @@ def print_rows(
     for row in rows:
         table.add_row(*("" if row.get(c) is None else str(row[c]) for c in columns))
     Console(highlight=False).print(table)
+
+
+def reading_bar(*, shown: bool) -> Progress:
+    """Give a bar on stderr for files being read, by bytes; gone when they are read."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=talk,
+        transient=True,
+        # stdout may be a file or a pipe: what is printed there is no business of the bar's.
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not shown,
+    )

@@ -13,19 +13,12 @@ from typing import IO, Any
 
 import click
 import msgspec
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import TaskID
 from rich.text import Text
 
 from geomon.cli.board import alert_line, heading
 from geomon.cli.options import city_option, config_option
-from geomon.cli.output import json_option, talk
+from geomon.cli.output import json_option, reading_bar, talk
 from geomon.errors import Refusal
 from geomon.events import parse_time
 from geomon.intake import Intake, Raw, Rejected
@@ -149,18 +142,7 @@ def _lines(streams: list[tuple[str, IO[bytes]]], stack: ExitStack) -> Iterator[R
         for name, stream in streams:
             yield from read_recording(stream, name)
         return
-    progress = stack.enter_context(
-        Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TimeRemainingColumn(),
-            console=talk,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-    )
+    progress = stack.enter_context(reading_bar(shown=True))
     for name, stream in streams:
         size = Path(name).stat().st_size if name != "-" else None
         task: TaskID = progress.add_task(Path(name).name, total=size)
