@@ -42,7 +42,6 @@ __all__ = [
     "DOUBT",
     "SURE",
     "fold",
-    "fresh",
     "is_settled_inside",
     "take",
 ]
@@ -60,11 +59,6 @@ _MOST_RUNS = 64
 
 _CORRELATION_S = tuple(source.correlation_s for source in SOURCES)
 _FADE_PER_S = 2 * CROSSINGS_PER_H / 3600
-
-
-def fresh() -> Belief:
-    """Give the belief about someone of whom nothing is known: inside, at 88 %, but unsaid."""
-    return Belief()
 
 
 def is_settled_inside(belief: Belief) -> bool:

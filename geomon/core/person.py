@@ -78,7 +78,7 @@ class Run(NamedTuple):
 class Belief(msgspec.Struct, array_like=True):
     """Where evidence up to `at_s` leads: a left fold over it, so it can go on from here."""
 
-    log_odds: float = -2.0  # of being outside, kept within +-belief.CEILING
+    log_odds: float = -2.0  # of being outside, within +-belief.CEILING; of a stranger, 12 %
     at_s: int = 0  # time of the last evidence that counted
     leaning: int = 0  # which way that evidence pointed: -1 inside, +1 outside
     label: int = UNKNOWN

@@ -125,7 +125,6 @@ class Episode:
     place: str
     opened_at: tuple[float, float] | None = None
     until: datetime | None = None
-    closed_detected: datetime | None = None
     closed_reason: str = ""
     closed_at: tuple[float, float] | None = None
 
@@ -277,7 +276,6 @@ def _episodes(alerts: Iterable[Mapping[str, Any]]) -> list[Episode]:
             )
         if data.get("phase") == "closed":
             episode.until = _utc(data.get("until") or data["detected"])
-            episode.closed_detected = detected
             episode.closed_reason = str(data.get("reason") or "")
             episode.closed_at = _spot(data.get("position"))
         elif data.get("severity"):

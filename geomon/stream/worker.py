@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Worker:
     """A Faust app that judges the events of the partitions it is given.
 
     `declare_topics=False` is for a broker that knows no CreateTopics (the embedded one): there the
-    topics must exist already. `on_alert` is called with each alert after it was delivered.
+    topics must exist already.
     """
 
     def __init__(
@@ -59,14 +59,12 @@ class Worker:
         zones: ZoneIndex,
         *,
         declare_topics: bool = True,
-        on_alert: Callable[[dict[str, Any]], None] = lambda _: None,
         faust_options: dict[str, Any] | None = None,
     ) -> None:
         self.settings = settings
         self.rules: Rules = rules_from(settings)
         self.counts: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
-        self._on_alert = on_alert
         self._sink = RedisSink(settings.redis)
         self._lock = asyncio.Lock()
         self._failed = asyncio.Event()
@@ -187,16 +185,15 @@ class Worker:
             await asyncio.gather(*sent)
         if generation != self._generation:
             # Another worker may have these people by now: what it writes must not be overwritten.
-            # It takes the same messages again, and the alerts are known to Redis.
-            self.desk.forget()
+            # It takes the same messages again, and the alerts are known to Redis. Those held here
+            # are met anew, as they were before, or their deadlines would be forgotten with them.
+            self._meet()
             return False
         for supervisee_id, partition in verdict.partitions.items():
             self.people.partition_of[supervisee_id.encode()] = partition
         for key, state in frozen(verdict.changed).items():
             self.people[key] = state
-        for alert in verdict.alerts:
-            self.counts["alerts"] += 1
-            self._on_alert(alert)
+        self.counts["alerts"] += len(verdict.alerts)
         for record in verdict.rejections:
             self.rejections[record["reason"]] += 1
         return True
@@ -236,6 +233,9 @@ class Worker:
 
     def _recovered(self) -> None:
         self._generation += 1
+        self._meet()
+
+    def _meet(self) -> None:
         self.desk.meet(self.people.held({tp.partition for tp in self._assigned()}))
 
     async def _revoked(self, *_: Any, **__: Any) -> None:

@@ -88,7 +88,6 @@ class ZoneIndex:
             self._boundary = Boundary(city_geometry)
         except ValueError as error:
             raise ZoneError(f"the city is unfit: {error}") from None
-        self.district_names: Mapping[str, str] = _names(districts)
         self.names: Mapping[str, str] = _names([*places, *districts])
         home = ZoneFeature(adcode, self.names.get(adcode, ""), "city", "", city_geometry)
         # A place divided into listed ones (a province) answers only where none of these does.

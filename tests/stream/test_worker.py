@@ -285,6 +285,45 @@ def test_a_deadline_that_falls_due_while_no_worker_runs_is_told_by_the_next_one(
     run(main)
 
 
+def test_partitions_that_move_while_an_alert_is_delivered_take_no_deadline_with_them(
+    zones: ZoneIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was judged then is not kept; the leave of somebody else must end all the same."""
+
+    async def main() -> None:
+        async with (
+            embedded_parts(LIVE) as settings,
+            embedded_worker(settings, zones) as worker,
+            producer_of(settings) as producer,
+        ):
+            deliver = worker._sink.deliver_until_done
+            moved = asyncio.Event()
+
+            async def move_and_deliver(*alerts: Any, **options: Any) -> int:
+                if not moved.is_set():
+                    await worker._revoked()
+                    worker._recovered()
+                    moved.set()
+                return await deliver(*alerts, **options)
+
+            monkeypatch.setattr(worker._sink, "deliver_until_done", move_and_deliver)
+            until = in_seconds(5)
+            permit, away = a_leave_that_ends(until)
+            for event in (permit, away):
+                await producer.send_and_wait(EVENTS, event, key=b"SZ-0042")
+            await judged(worker, 2)
+            stray = away.replace(b"SZ-0042", b"SZ-0043")  # the same journey, without leave
+            await producer.send_and_wait(EVENTS, stray, key=b"SZ-0043")
+            await asyncio.wait_for(moved.wait(), PATIENCE_S)
+            log = await eventually(lambda: log_of(settings), lambda log: len(log) >= 2)
+            assert [(a["subject"], a["data"]["kind"]) for a in log] == [
+                ("SZ-0043", "leave_city"),
+                ("SZ-0042", "overdue_return"),
+            ]
+
+    run(main)
+
+
 def test_bad_messages_are_refused_with_a_reason_and_the_stream_goes_on(zones: ZoneIndex) -> None:
     bad = {
         "broken_json": b"{",
