@@ -6,7 +6,7 @@ from typing import Any
 
 from geomon.alerts import episode_id, iso_utc
 from geomon.core.episodes import Alert
-from geomon.core.person import Clue
+from geomon.core.person import Clue, LastFix
 from geomon.zones.index import NEAR_M, ZoneIndex
 
 __all__ = ["cloud_event"]
@@ -32,6 +32,7 @@ def cloud_event(
         "severity": alert.severity,
         "district": alert.district or None,
         "street": alert.street or None,
+        "level": alert.level or None,
         "since": iso_utc(alert.since_s),
         "until": iso_utc(alert.until_s) if alert.until_s else None,
         "detected": detected,
@@ -44,7 +45,11 @@ def cloud_event(
             if alert.replaces_since_s
             else None
         ),
-        "position": _position(evidence[-1]) if evidence else None,
+        "cause": _cause(alert),
+        "out_of_supervision_since": iso_utc(alert.out_since_s) if alert.out_since_s else None,
+        "proposal": _proposal(alert),
+        "detail": dict(alert.detail),
+        "position": _position(evidence[-1]) if evidence else _last(alert.last),
         "evidence": [_as_received(clue) for clue in evidence],
         "rules": rules,
         "zones": zones.version,
@@ -60,6 +65,18 @@ def cloud_event(
         "dataschema": DATASCHEMA,
         "data": data,
     }
+
+
+def _cause(alert: Alert) -> str | None:
+    if not alert.cause:
+        return None
+    kind, _, since_s = alert.cause.partition("/")
+    return episode_id(alert.supervisee_id, kind, int(since_s))
+
+
+def _proposal(alert: Alert) -> dict[str, Any] | None:
+    action, ground, rests_on = alert.proposal
+    return {"action": action, "ground": ground, "evidence": list(rests_on)} if action else None
 
 
 def _exact(clue: Clue, zones: ZoneIndex) -> Clue:
@@ -78,6 +95,19 @@ def _position(clue: Clue) -> dict[str, Any]:
         "accuracy_m": clue.accuracy_m,
         "time": iso_utc(clue.time_s),
         "distance_outside_m": clue.distance_m,
+    }
+
+
+def _last(fix: LastFix | None) -> dict[str, Any] | None:
+    """Give where the person was last, for kinds that no fix decides."""
+    if fix is None:
+        return None
+    return {
+        "lon": fix.lon,
+        "lat": fix.lat,
+        "accuracy_m": fix.accuracy_m,
+        "time": iso_utc(fix.time_s),
+        "distance_outside_m": fix.distance_m,
     }
 
 

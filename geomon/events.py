@@ -28,7 +28,10 @@ __all__ = [
     "MAX_BYTES",
     "MAX_FIXES",
     "REASONS",
+    "Authorisation",
     "CheckIn",
+    "CheckInPlan",
+    "Circle",
     "Clock",
     "Disposal",
     "Event",
@@ -36,8 +39,11 @@ __all__ = [
     "Permit",
     "RefusedFix",
     "Return",
+    "Sanction",
     "Supervisee",
     "Upload",
+    "Weekly",
+    "Zone",
     "decode",
     "parse_time",
     "posix_s",
@@ -80,6 +86,27 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "too_late": ("the fix is older than the horizon", "定位早于补报时限"),
     "internal_error": ("a defect of geomon: please report it", "系统内部错误，请上报"),
     "unknown_permit": ("a return from a leave that was never announced", "销假对应的请假不存在"),
+    "faked_position": (
+        "the device says that the position is faked: not judged",
+        "设备标明为模拟定位，不予研判",
+    ),
+    "bad_episode": ("`episode` does not name an episode of this person", "告警标识不合法"),
+    "unknown_episode": (
+        "an officer dealt with an episode that is not open",
+        "处置对应的告警不存在或已解除",
+    ),
+    "bad_zone": (
+        "a zone is not one circle, or one polygon of 3 to 500 corners, of a sensible size",
+        "区域形状不合法",
+    ),
+    "bad_schedule": (
+        "a schedule has a day that is not 1 to 7 or a time that is not HH:MM",
+        "时间表不合法",
+    ),
+    "over_three_months": (
+        "a wristband is authorised, or prolonged, for three months at a time at most",
+        "电子定位期限一次不超过三个月",
+    ),
 }
 
 MAX_BYTES = 1 << 20
@@ -131,6 +158,8 @@ class Upload(_Event, tag="upload"):
     battery_pct: float | None = None
     charging: bool | None = None
     strap: Literal["closed", "open"] | None = None
+    case: Literal["closed", "open"] | None = None
+    power: Literal["on", "off"] | None = None
     stored: bool = False
     seq: int | None = None
 
@@ -154,6 +183,64 @@ class Permit(_Event, tag="permit"):
     until: str
     destinations: list[str]
     status: Literal["granted", "cancelled"] = "granted"
+    approved_by: Literal["street", "district", "city"] | None = None
+
+
+class Circle(msgspec.Struct, gc=False):
+    """A round zone."""
+
+    lon: float
+    lat: float
+    radius_m: float
+
+
+class Weekly(msgspec.Struct, gc=False):
+    """A window that comes every week, or every day; local time, HH:MM."""
+
+    from_: str = msgspec.field(name="from")
+    until: str
+    days: list[int] = msgspec.field(default_factory=lambda: [1, 2, 3, 4, 5, 6, 7])
+
+
+class Zone(_Event, tag="zone"):
+    """A place named for one person: forbidden (禁止令), or to be at by schedule."""
+
+    zone_id: str
+    kind: Literal["exclusion", "curfew"]
+    from_: str = msgspec.field(name="from")
+    until: str
+    datum: Any = None
+    circle: Circle | None = None
+    polygon: list[tuple[float, float]] | None = None
+    schedule: list[Weekly] = msgspec.field(default_factory=list)
+    status: Literal["set", "removed"] = "set"
+
+
+class CheckInPlan(_Event, tag="check_in_plan"):
+    """Check-in windows of a person's own, in place of the level's; none: exempt."""
+
+    from_: str = msgspec.field(name="from")
+    until: str
+    windows: list[Weekly] = msgspec.field(default_factory=list)
+
+
+class Authorisation(_Event, tag="authorisation"):
+    """Wearing a wristband was ordered (电子定位装置), prolonged, or ended."""
+
+    authorisation_id: str
+    ground: Annotated[int, msgspec.Meta(ge=1, le=5)]
+    from_: str = msgspec.field(name="from")
+    until: str
+    status: Literal["granted", "cancelled"] = "granted"
+
+
+class Sanction(_Event, tag="sanction"):
+    """A measure was taken: an admonition (训诫) or a warning (警告)."""
+
+    sanction_id: str
+    kind: Literal["admonition", "warning"]
+    time: AwareTime
+    episode: str | None = None
 
 
 class Return(_Event, tag="return"):
@@ -185,7 +272,19 @@ class Clock(_Event, tag="clock"):
     """The person's clock has come to `received`, and nothing was heard."""
 
 
-Event = Upload | Supervisee | Permit | Return | CheckIn | Disposal | Clock
+Event = (
+    Upload
+    | Supervisee
+    | Permit
+    | Return
+    | CheckIn
+    | Disposal
+    | Zone
+    | CheckInPlan
+    | Authorisation
+    | Sanction
+    | Clock
+)
 
 
 class RefusedFix(NamedTuple):
@@ -204,6 +303,10 @@ _TAGS = {
     "return": Return,
     "check_in": CheckIn,
     "disposal": Disposal,
+    "zone": Zone,
+    "check_in_plan": CheckInPlan,
+    "authorisation": Authorisation,
+    "sanction": Sanction,
     "clock": Clock,
 }
 
@@ -258,19 +361,19 @@ def _check(event: Event) -> None:
         _check_id("device_id", event.device_id)
         if len(event.fixes) > MAX_FIXES:
             raise Refusal("too_many_fixes", str(len(event.fixes)))
-    elif isinstance(event, Supervisee | Permit):
+        return
+    if isinstance(event, Supervisee | Permit | Zone | CheckInPlan | Authorisation):
         if parse_time(event.until) <= parse_time(event.from_):
             raise Refusal("ends_before_it_begins")
-        if isinstance(event, Permit):
-            _check_id("permit_id", event.permit_id)
-            for code in event.destinations:
-                if not _ADCODE.fullmatch(code):
-                    raise Refusal("bad_destination", _short(code))
-    elif isinstance(event, Return | CheckIn | Disposal):
-        if not _is_possible(event.time):
-            raise Refusal("impossible_time", "time")
-        if isinstance(event, Return):
-            _check_id("permit_id", event.permit_id)
+    elif isinstance(event, Return | CheckIn | Disposal | Sanction) and not _is_possible(event.time):
+        raise Refusal("impossible_time", "time")
+    for name in ("permit_id", "zone_id", "authorisation_id", "sanction_id"):
+        if hasattr(event, name):
+            _check_id(name, getattr(event, name))
+    if isinstance(event, Permit):
+        for code in event.destinations:
+            if not _ADCODE.fullmatch(code):
+                raise Refusal("bad_destination", _short(code))
 
 
 def _is_possible(time: datetime) -> bool:
@@ -339,7 +442,7 @@ def _refuse(error: msgspec.ValidationError) -> NoReturn:
         reason = "missing_field"
     elif "RFC3339" in text or "timezone" in text:
         reason = "bad_time"
-    elif "Invalid enum value" in text:
+    elif "Invalid enum value" in text or "Expected `int` <=" in text or "Expected `int` >=" in text:
         reason = "bad_value"
     else:
         reason = "wrong_type"

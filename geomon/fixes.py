@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from geomon import events
 from geomon.core.evidence import DEFAULT_ACCURACY_M, SOURCE_CODE
-from geomon.core.person import Clue
+from geomon.core.person import Clue, LastFix
+from geomon.core.spoofing import JUMP_DEGREES
 
-__all__ = ["Clues", "Columns", "Placed", "columns_of", "trouble_in"]
+__all__ = ["Clues", "Columns", "Placed", "columns_of", "jumps_in", "newest_in", "trouble_in"]
 
 #: A position whose longitude reads as a latitude of China, and the other way round.
 _CHINA_LON, _CHINA_LAT = (73.0, 136.0), (3.0, 54.0)
@@ -107,6 +108,7 @@ def trouble_in(columns: Columns, latest_s: NDArray[np.int64]) -> dict[int, str]:
     time_s, lon, lat, accuracy_m = columns.time_s, columns.lon, columns.lat, columns.accuracy_m
     with np.errstate(invalid="ignore"):
         checks = (
+            ("faked_position", np.array([fix.mock is True for fix in columns.fixes])),
             ("not_finite", ~(np.isfinite(lon) & np.isfinite(lat) & np.isfinite(accuracy_m))),
             (
                 "swapped_lon_lat",
@@ -128,3 +130,32 @@ def trouble_in(columns: Columns, latest_s: NDArray[np.int64]) -> dict[int, str]:
             for at in np.flatnonzero(wrong).tolist():
                 trouble.setdefault(at, reason)
     return trouble
+
+
+def newest_in(
+    placed: Placed, begins: NDArray[np.intp], newest_s: NDArray[np.int64], counts: NDArray[np.intp]
+) -> list[LastFix]:
+    """Give the newest fix of each upload; of several at one time, the last in it."""
+    columns = placed.columns
+    at = np.arange(len(columns.time_s))
+    at = np.where(columns.time_s == np.repeat(newest_s, counts), at, -1)
+    newest = np.maximum.reduceat(at, begins)
+    rows = zip(
+        columns.time_s[newest].tolist(),
+        np.round(placed.lon[newest], 6).tolist(),
+        np.round(placed.lat[newest], 6).tolist(),
+        columns.accuracy_m[newest].tolist(),
+        columns.source[newest].tolist(),
+        np.round(placed.distance_m[newest], 1).tolist(),
+        strict=True,
+    )
+    return [LastFix(*row) for row in rows]
+
+
+def jumps_in(placed: Placed, begins: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Say of each upload whether positions that follow one another in it are far apart."""
+    far = np.zeros(len(placed.lon), dtype=bool)
+    far[1:] = np.abs(np.diff(placed.lon)) + np.abs(np.diff(placed.lat)) >= JUMP_DEGREES
+    far[begins] = False
+    found: NDArray[np.bool_] = np.logical_or.reduceat(far, begins)
+    return found

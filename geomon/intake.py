@@ -19,24 +19,34 @@ from numpy.typing import NDArray
 from geomon import events
 from geomon.core.evidence import DEEP, SINGLE, grade, weigh
 from geomon.core.observed import (
-    Announced,
-    ClockAt,
+    CASE_CLOSED,
+    CASE_OPEN,
+    CHARGING,
+    MOCK,
+    ODD,
+    POWER_OFF,
+    STRAP_CLOSED,
+    STRAP_OPEN,
     Event,
     Heard,
     Observed,
-    PermitSet,
-    ReportedBack,
 )
-from geomon.core.person import Permit, Profile
 from geomon.datum import to_wgs84
 from geomon.errors import Refusal
-from geomon.fixes import Clues, Columns, Placed, columns_of, trouble_in
+from geomon.fixes import (
+    Clues,
+    Columns,
+    Placed,
+    columns_of,
+    jumps_in,
+    newest_in,
+    trouble_in,
+)
+from geomon.paperwork import DATUMS, paper
 from geomon.zones.index import ZoneIndex
 
 __all__ = ["Arrival", "Intake", "Raw", "Rejected"]
 
-#: CGCS2000 differs from WGS-84 by centimetres.
-DATUMS = {"wgs84": "wgs84", "cgcs2000": "wgs84", "gcj02": "gcj02", "bd09": "bd09"}
 _DEVICES = {"phone": 0, "wristband": 1}
 
 #: How far a device's clock may be ahead of the arrival time.
@@ -93,6 +103,7 @@ class _Pending(msgspec.Struct, frozen=True, gc=False):
     received_s: int  # 0 = not said
     datum: str  # of its fixes, a name that `to_wgs84` knows
     sent_at: Sequence[int]  # the place of each of its fixes in the upload as sent
+    mocked: bool = False  # it had positions that the device says are faked
 
 
 class Intake:
@@ -164,18 +175,22 @@ class Intake:
         plain = (columns.time_s // 60 * 2 + (grades == DEEP)).tolist()
         ends = np.cumsum(counts)
         begins = ends - counts
-        for p, begin, end, singles, oldest_s, newest_s in zip(
+        newest = np.maximum.reduceat(columns.time_s, begins)
+        for p, begin, end, singles, oldest_s, newest_s, last, jumped in zip(
             pending,
             begins.tolist(),
             ends.tolist(),
             np.add.reduceat(single, begins, dtype=np.intp).tolist(),
             np.minimum.reduceat(columns.time_s, begins).tolist(),
-            np.maximum.reduceat(columns.time_s, begins).tolist(),
+            newest.tolist(),
+            newest_in(placed, begins, newest, counts),
+            jumps_in(placed, begins).tolist(),
             strict=True,
         ):
             upload = p.upload
+            at_s = p.received_s or newest_s
             observed = Observed(
-                p.received_s or newest_s,
+                at_s,
                 _DEVICES[upload.device],
                 [] if singles else plain[begin:end],
                 singles,
@@ -184,7 +199,12 @@ class Intake:
                 newest_s,
                 upload.stored,
                 Clues(placed, upload, begin, end),
+                last,
+                newest_s if upload.stored else at_s,
+                *_battery_and_flags(upload, p.mocked),
             )
+            if jumped:
+                observed = msgspec.structs.replace(observed, flags=observed.flags | ODD)
             arrivals[p.slot] = Arrival(upload.supervisee_id, observed, p.raw)
 
     def _places(
@@ -232,8 +252,10 @@ def _leave_out(
     begin = 0
     for p in pending:
         left = []
+        mocked = False
         for at, sent_at in enumerate(p.sent_at, begin):
             if at in trouble:
+                mocked |= trouble[at] == "faked_position"
                 whose = p.upload.supervisee_id
                 rejected.append(Rejected(p.raw, trouble[at], "", whose, sent_at))
             else:
@@ -241,9 +263,9 @@ def _leave_out(
                 left.append(sent_at)
         begin += len(p.sent_at)
         if left:
-            kept.append(msgspec.structs.replace(p, sent_at=left))
+            kept.append(msgspec.structs.replace(p, sent_at=left, mocked=mocked))
         else:
-            arrivals[p.slot] = _arrival(p.upload, p.raw, p.received_s, rejected)
+            arrivals[p.slot] = _arrival(p.upload, p.raw, p.received_s, rejected, mocked=mocked)
     fixes = [columns.fixes[at] for at in good]
     _, time_s, lon, lat, accuracy_m, source = columns
     left_over = Columns(fixes, time_s[good], lon[good], lat[good], accuracy_m[good], source[good])
@@ -272,52 +294,54 @@ def _latest_s(raw: Raw, received_s: int) -> int:
 
 
 def _arrival(
-    event: events.Event, raw: Raw, received_s: int, rejected: list[Rejected]
+    event: events.Event,
+    raw: Raw,
+    received_s: int,
+    rejected: list[Rejected],
+    *,
+    mocked: bool = False,
 ) -> Arrival | None:
     """Give the arrival of an event that brings no position, or refuse it."""
     try:
-        return Arrival(event.supervisee_id, _without_fixes(event, raw, received_s), raw)
+        if isinstance(event, events.Upload):
+            taken: Event = _heartbeat(event, raw, received_s, mocked=mocked)
+        else:
+            taken = paper(event, received_s)
+        return Arrival(event.supervisee_id, taken, raw)
     except Refusal as refusal:
         rejected.append(Rejected(raw, refusal.reason, refusal.detail, event.supervisee_id))
         return None
 
 
-def _without_fixes(event: events.Event, raw: Raw, at_s: int) -> Event:
-    """Give the core's event for one that brings no position; `at_s` 0 = not said."""
-    if isinstance(event, events.Upload):
-        at_s = at_s or _newest_s(event, _latest_s(raw, 0)) or raw.arrived_s
-        if not at_s:
-            raise Refusal("missing_field", "received: nothing else in it tells its time")
-        return Heard(at_s)
-    if isinstance(event, events.Clock):
-        if not at_s:
-            raise Refusal("missing_field", "received: nothing else in it tells its time")
-        return ClockAt(at_s)
-    # A plan's own times lie in its future, so they say nothing about when it arrived: without
-    # `received`, the person's clock stands still (0 is never ahead of it).
-    if isinstance(event, events.Supervisee):
-        from_s, until_s = _span_s(event)
-        profile = Profile(event.district, event.street, event.level, from_s, until_s)
-        return Announced(at_s, profile)
-    if isinstance(event, events.Permit):
-        from_s, until_s = _span_s(event)
-        destinations = tuple(event.destinations)
-        permit = Permit(event.permit_id, event.kind, from_s, until_s, destinations)
-        return PermitSet(at_s, permit, event.status == "cancelled")
-    (time_s,) = events.posix_s([event.time])
-    if isinstance(event, events.Return):
-        return ReportedBack(at_s or time_s, event.permit_id, time_s)
-    return Heard(at_s or time_s)
+def _heartbeat(upload: events.Upload, raw: Raw, received_s: int, *, mocked: bool) -> Heard:
+    """Give what is left of an upload without a usable position; `received_s` 0 = not said."""
+    newest_s = _newest_s(upload, _latest_s(raw, received_s))
+    at_s = received_s or newest_s or raw.arrived_s
+    if not at_s:
+        raise Refusal("missing_field", "received: nothing else in it tells its time")
+    read_s = newest_s if upload.stored and newest_s else at_s
+    device = _DEVICES[upload.device]
+    return Heard(at_s, device, read_s, *_battery_and_flags(upload, mocked))
+
+
+def _battery_and_flags(upload: events.Upload, mocked: bool) -> tuple[float, int]:
+    """Give what an upload says of its device: battery (-1 = nothing) and the bits of the core."""
+    battery_pct = upload.battery_pct
+    if battery_pct is None or not 0 <= battery_pct <= 100:
+        battery_pct = -1.0
+    flags = 0
+    if upload.charging:
+        flags = CHARGING
+    if upload.strap is not None:
+        flags |= STRAP_OPEN if upload.strap == "open" else STRAP_CLOSED
+    if upload.case is not None:
+        flags |= CASE_OPEN if upload.case == "open" else CASE_CLOSED
+    if upload.power == "off":
+        flags |= POWER_OFF
+    return battery_pct, flags | MOCK if mocked else flags
 
 
 def _newest_s(upload: events.Upload, latest_s: int) -> int:
     """Newest time of fixes that were refused for another reason than it; 0 = none."""
     times_s = events.posix_s([fix.time for fix in upload.fixes])
     return max((t for t in times_s if events.FIRST_S <= t <= latest_s), default=0)
-
-
-def _span_s(event: events.Supervisee | events.Permit) -> tuple[int, int]:
-    from_s, until_s = events.posix_s(
-        [events.parse_time(event.from_), events.parse_time(event.until)]
-    )
-    return from_s, until_s

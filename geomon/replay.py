@@ -23,7 +23,7 @@ from geomon.core.episodes import Alert
 from geomon.core.observed import ClockAt, Event, Observed
 from geomon.core.person import Person
 from geomon.core.rules import Rules
-from geomon.core.step import Outcome, TooLate, UnknownPermit, step
+from geomon.core.step import Outcome, TooLate, UnknownEpisode, UnknownPermit, step
 from geomon.errors import TrackError
 from geomon.events import MAX_BYTES
 from geomon.intake import Intake, Raw, Rejected
@@ -104,10 +104,12 @@ class Replay:
         self._on_rejected(rejected)
 
 
-def refusal_of(outcome: TooLate | UnknownPermit, raw: Raw) -> Rejected:
+def refusal_of(outcome: TooLate | UnknownEpisode | UnknownPermit, raw: Raw) -> Rejected:
     """Give what the core would not judge in the form of what intake would not let in."""
     if isinstance(outcome, TooLate):
         return Rejected(raw, "too_late", f"{outcome[0]} fixes")
+    if isinstance(outcome, UnknownEpisode):
+        return Rejected(raw, "unknown_episode", outcome)
     return Rejected(raw, "unknown_permit", outcome)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from geomon.core.plans import LEVELS, Plan
 from geomon.core.rules import Rules
 from geomon.errors import SettingsError
 
@@ -29,7 +30,9 @@ else:
 __all__ = ["Settings", "Sourced", "load", "rules_from"]
 
 #: Raise it when the way of judging changes, so that alerts tell which way judged them.
-_JUDGING = 1
+_JUDGING = 2
+
+_LEVELS = ", ".join(LEVELS)
 
 DEFAULT_FILE = Path("geomon.toml")
 
@@ -41,20 +44,36 @@ def _setting(
     *,
     least: float | None = None,
     among: tuple[str, ...] = (),
+    levels: bool = False,
 ) -> Any:
-    metadata = {"unit": unit, "meaning": meaning, "least": least, "among": among}
+    metadata = {
+        "unit": unit,
+        "meaning": meaning,
+        "least": least,
+        "among": among,
+        "levels": levels,
+    }
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
+def _levels(default: list[float], unit: str, meaning: str) -> Any:
+    """A setting with a value for each level: loose, normal, strict; one value stands for all."""
+    values = [float(value) for value in default]
+    return _setting(values, unit, meaning, least=0, levels=True)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """Every setting, with its default. See the reference for what each means."""
+    """Every setting, with its default. See the reference for what each means.
+
+    Those with three values are the plans: for the levels loose, normal and strict.
+    """
 
     city: str = _setting("440300", "adcode or file", "The city that is the fence.")
-    city_extra: list[str] = _setting([], "files", "Polygons added to the city.")  # noqa: RUF009
-    city_minus: list[str] = _setting([], "files", "Polygons taken out of the city.")  # noqa: RUF009
+    city_extra: list[str] = _setting([], "files", "Polygons added to the city.")
+    city_minus: list[str] = _setting([], "files", "Polygons taken out of the city.")
     kafka: str = _setting("127.0.0.1:9092", "host:port,…", "Kafka brokers.")
     redis: str = _setting("redis://127.0.0.1:6379/0", "URL", "Redis that alerts go to.")
     app_id: str = _setting("geomon", "name", "Consumer group and prefix of the state's changelog.")
@@ -80,9 +99,6 @@ class Settings:
     settle_s: int = _setting(
         45, "s", "How long fixes from a device's memory are gathered before judging.", least=0
     )
-    overdue_grace_min: float = _setting(
-        60.0, "min", "Time after the end of a leave before a return is overdue.", least=0
-    )
     belief_ttl_h: float = _setting(
         24.0, "h", "Age at which the last position no longer says where someone is.", least=1
     )
@@ -90,6 +106,62 @@ class Settings:
         24.0, "h", "Time on leave for the way between city and destination.", least=0
     )
     standing_allowance_h: float = _setting(4.0, "h", "The same under a standing permit.", least=0)
+    utc_offset_h: float = _setting(
+        8.0, "h", "Local time, of days and schedules, ahead of UTC.", least=-12
+    )
+    escalate_after_h: list[float] = _setting(
+        [4.0, 24.0, 72.0], "h", "Ages at which an open episode's severity rises a step.", least=0
+    )
+    notice_days: float = _setting(
+        7.0, "days", "How long before a paper runs out that is told.", least=0
+    )
+    check_in_seed: str = _setting(
+        "geomon", "text", "Secret that check-in windows are drawn from: set one of your own."
+    )
+    phone_report_min: list[float] = _levels([60, 30, 15], "min", "How often a phone reports.")
+    band_report_min: list[float] = _levels([5, 2, 1], "min", "How often a wristband reports.")
+    phone_silence_min: list[float] = _levels(
+        [1440, 720, 240], "min", "Silence of a phone beyond which contact is lost."
+    )
+    band_silence_min: list[float] = _levels(
+        [60, 30, 20], "min", "Silence of a wristband beyond which contact is lost."
+    )
+    phone_no_fix_min: list[float] = _levels(
+        [720, 360, 180], "min", "Time that a phone may report without a usable position."
+    )
+    band_no_fix_min: list[float] = _levels(
+        [60, 45, 30], "min", "Time that a wristband may report without a usable position."
+    )
+    phone_battery_pct: list[float] = _levels([5, 5, 10], "%", "A phone's battery is low below.")
+    band_battery_pct: list[float] = _levels(
+        [15, 20, 20], "%", "A wristband's battery is low below."
+    )
+    apart_m: list[float] = _levels(
+        [500, 500, 500], "m", "Phone and wristband are apart beyond, errors taken off."
+    )
+    apart_min: list[float] = _levels(
+        [60, 30, 15], "min", "For how long they may be apart before it is told."
+    )
+    check_ins: list[float] = _levels([1, 2, 3], "a day", "Check-in windows.")
+    check_in_window_min: list[float] = _levels([180, 90, 60], "min", "How long each is open.")
+    check_in_grace_min: list[float] = _levels(
+        [15, 10, 5], "min", "How late a check-in in time may arrive."
+    )
+    check_in_from_h: list[float] = _levels(
+        [7, 7, 7], "h", "Time of day before which no check-in window opens."
+    )
+    check_in_until_h: list[float] = _levels(
+        [22, 22, 22], "h", "Time of day by which the last has closed."
+    )
+    curfew_grace_min: list[float] = _levels(
+        [30, 15, 5], "min", "For how long somebody may be away from the named place."
+    )
+    overdue_grace_min: list[float] = _levels(
+        [60, 60, 60], "min", "Time after the end of a leave before a return is overdue."
+    )
+    out_of_supervision_h: list[float] = _levels(
+        [72, 48, 24], "h", "Lost contact for longer counts as out of supervision."
+    )
 
 
 @dataclass(frozen=True)
@@ -146,16 +218,46 @@ def load(
 
 def rules_from(settings: Settings) -> Rules:
     """Give the core's rules; their version changes with every setting that can change a verdict."""
+    loose, normal, strict = (_plan(settings, level) for level in range(len(LEVELS)))
     rules = Rules(
+        plans=(loose, normal, strict),
         horizon_s=round(settings.horizon_h * 3600),
         settle_s=settings.settle_s,
-        overdue_grace_s=round(settings.overdue_grace_min * 60),
         belief_ttl_s=round(settings.belief_ttl_h * 3600),
         travel_allowance_s=round(settings.travel_allowance_h * 3600),
         standing_allowance_s=round(settings.standing_allowance_h * 3600),
+        escalate_s=tuple(round(age_h * 3600) for age_h in sorted(settings.escalate_after_h)),
+        notice_s=round(settings.notice_days * 86_400),
+        check_in_seed=settings.check_in_seed,
+        utc_offset_s=round(settings.utc_offset_h * 3600),
     )
     digest = hashlib.sha256(msgspec.json.encode(rules)).hexdigest()
     return msgspec.structs.replace(rules, version=f"{_JUDGING}-{digest[:8]}")
+
+
+def _plan(settings: Settings, level: int) -> Plan:
+    """Give the plan of a level (its place in LEVELS)."""
+
+    def seconds(name: str, unit_s: int = 60) -> int:
+        values: list[float] = getattr(settings, name)
+        return round(values[level] * unit_s)
+
+    return Plan(
+        report_s=(seconds("phone_report_min"), seconds("band_report_min")),
+        silence_s=(seconds("phone_silence_min"), seconds("band_silence_min")),
+        no_fix_s=(seconds("phone_no_fix_min"), seconds("band_no_fix_min")),
+        battery_pct=(settings.phone_battery_pct[level], settings.band_battery_pct[level]),
+        apart_m=settings.apart_m[level],
+        apart_s=seconds("apart_min"),
+        check_ins=round(settings.check_ins[level]),
+        check_in_from_s=seconds("check_in_from_h", 3600),
+        check_in_until_s=seconds("check_in_until_h", 3600),
+        check_in_window_s=seconds("check_in_window_min"),
+        check_in_grace_s=seconds("check_in_grace_min"),
+        curfew_grace_s=seconds("curfew_grace_min"),
+        overdue_grace_s=seconds("overdue_grace_min"),
+        out_of_supervision_s=seconds("out_of_supervision_h", 3600),
+    )
 
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
@@ -177,15 +279,27 @@ def _from_environment(environment: Mapping[str, str], known: set[str]) -> dict[s
 
 
 def _parse(f: dataclasses.Field[Any], value: Any, source: str) -> Any:
-    kind = {"str": str, "int": int, "float": float, "list[str]": list[str]}[str(f.type)]
-    if kind == list[str] and isinstance(value, str):
-        value = [part for part in value.split(",") if part]
+    kind = {
+        "str": str,
+        "int": int,
+        "float": float,
+        "list[str]": list[str],
+        "list[float]": list[float],
+    }[str(f.type)]
+    if kind in (list[str], list[float]) and not isinstance(value, list):
+        value = [part for part in str(value).split(",") if part]
     try:
         parsed: Any = msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{source}: {f.name}: {error}") from None
+    if f.metadata["levels"]:
+        if len(parsed) == 1:
+            parsed *= len(LEVELS)
+        if len(parsed) != len(LEVELS):
+            raise SettingsError(f"{source}: {f.name}: one value, or one for each of {_LEVELS}")
     least, among = f.metadata["least"], f.metadata["among"]
-    if least is not None and not parsed >= least:
+    values = parsed if isinstance(parsed, list) else [parsed]
+    if least is not None and not all(v >= least for v in values):
         raise SettingsError(f"{source}: {f.name} must be at least {least} {f.metadata['unit']}")
     if among and parsed not in among:
         raise SettingsError(f"{source}: {f.name} must be one of {', '.join(among)}")

@@ -4,18 +4,41 @@ An episode is one breach of one kind by one person, named by when it began. Ther
 open of a kind. Nothing that was said is taken back in silence: an episode that late evidence shows
 to be wrong is closed with the reason `withdrawn`, and where a better one takes its place, that one
 says which it replaces.
+
+An update is told when somebody on duty would want to know: there is another reason, the episode
+has become graver with age (`still_open`), or the law allows another measure (`proposal`).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from geomon.core.person import Clue, Episode, Person
+from geomon.core.contact import last_fix
+from geomon.core.person import Clue, Episode, LastFix, Person
 from geomon.core.rules import Wanted
+from geomon.core.severity import rank
 
-__all__ = ["Alert", "Cause", "reconcile"]
+__all__ = ["OF_CITY", "Alert", "Cause", "reconcile"]
+
+#: Kinds of where a person is: judged from the whole history, so evidence can unsay them.
+_OF_PLACE = frozenset({"leave_city", "overdue_return", "off_itinerary", "exclusion_zone", "curfew"})
+OF_CITY = frozenset({"leave_city", "overdue_return", "off_itinerary"})
+#: What an episode may follow from, likeliest first.
+_CAUSES: Mapping[str, tuple[str, ...]] = {
+    "leave_city": ("border_approach", "lost_contact", "tamper", "spoofing"),
+    "overdue_return": ("off_itinerary", "lost_contact"),
+    "off_itinerary": ("lost_contact",),
+    "lost_contact": ("low_battery", "tamper", "no_fix"),
+    "no_fix": ("low_battery",),
+}
+#: How long before another an episode may have ended and still have led to it.
+_LED_TO_S = 3600
+#: How long ended episodes that nothing can unsay are remembered, to be a cause of others.
+_KEEP_S = 2 * 86_400
+_FAR_S = 2**62
 
 
 class Cause:
@@ -24,6 +47,7 @@ class Cause:
     EVIDENCE = "withdrawn"
     PERMIT = "permitted"
     PROFILE = "supervision_ended"
+    ZONE = "zone_removed"
 
 
 class Alert(NamedTuple):
@@ -45,10 +69,16 @@ class Alert(NamedTuple):
     street: str
     evidence: tuple[Clue, ...]
     replaces_since_s: int  # since of the withdrawn episode that this one replaces; 0 = none
+    level: str = ""
+    cause: str = ""  # kind/since of the episode that it follows from
+    out_since_s: int = 0  # out of supervision since then; 0 = not
+    proposal: tuple[str, str, tuple[str, ...]] = ("", "", ())  # action, ground, evidence
+    detail: tuple[tuple[str, Any], ...] = ()
+    last: LastFix | None = None  # where the person was last, for kinds that are not about it
 
 
 def reconcile(
-    person: Person, wanted: list[Wanted], cause: str, evidence: tuple[Clue, ...]
+    person: Person, wanted: list[Wanted], cause: str
 ) -> tuple[tuple[Episode, ...], list[Alert]]:
     """Compare; give the episodes as they now stand and the alerts that say so, closings first."""
     edge_s = person.origin_min * 60
@@ -58,32 +88,17 @@ def reconcile(
     openings: list[Alert] = []
     withdrawn: dict[str, int] = {}
 
-    def say(
-        phase: str, episode: Episode, reason: str, w: Wanted | None, replaces_s: int = 0
-    ) -> Alert:
-        return Alert(
-            phase,
-            person.supervisee_id,
-            episode.kind,
-            episode.since_s,
-            episode.until_s,
-            person.clock_s,
-            episode.alerts,
-            reason,
-            episode.severity,
-            w.confidence if w else 0.0,
-            w.place if w else "",
-            episode.permit_id,
-            person.profile.district if person.profile else "",
-            person.profile.street if person.profile else "",
-            evidence,
-            replaces_s,
-        )
-
     for key, said in list(known.items()):
         episode = said
         w = want.get(key)
         if w is None:
+            if episode.kind not in _OF_PLACE:
+                if not episode.until_s:
+                    # Another run of missed check-ins has taken its place; it stays missed.
+                    known[key] = replace(episode, until_s=person.clock_s)
+                continue
+            if person.settle_s:
+                continue  # late evidence is being gathered: see `judge`
             gone = _gone(episode, cause, edge_s)
             if gone is None:
                 continue
@@ -94,32 +109,105 @@ def reconcile(
                 withdrawn[episode.kind] = episode.since_s
             until_s = episode.until_s or person.clock_s
             episode = _next(episode, until_s=until_s, closed_reason=reason, gone=True)
-            closings.append(say("closed", episode, reason, None))
+            closings.append(_say(person, "closed", episode, reason, None))
         elif w.until_s and (w.until_s != episode.until_s or episode.gone):
             # Closed, or closed earlier or later than was first believed, or withdrawn too soon.
             episode = _next(episode, until_s=w.until_s, closed_reason=w.closed_reason, gone=False)
-            closings.append(say("closed", episode, w.closed_reason, w))
+            closings.append(_say(person, "closed", episode, w.closed_reason, w))
         elif not w.until_s and episode.until_s:
             episode = _next(episode, until_s=0, closed_reason="", gone=False)
-            openings.append(say("opened", episode, w.reason, w))
-        elif not episode.until_s and w.reason != episode.reason:
-            episode = replace(_next(episode), reason=w.reason, severity=w.severity)
-            openings.append(say("updated", episode, w.reason, w))
+            openings.append(_say(person, "opened", episode, w.reason, w))
+        elif not w.until_s and (news := _news(episode, w)):
+            changed = {"reason": w.reason, "severity": w.severity, "proposal": w.proposal[1]}
+            episode = _next(episode, **changed)
+            openings.append(_say(person, "updated", episode, news, w))
         known[key] = episode
 
     for key, w in want.items():
         if key in known or 0 < w.until_s < edge_s:
             continue  # what ended before the horizon is settled, said or not
-        episode = Episode(w.kind, w.since_s, 1, 0, w.reason, w.permit_id, "", w.severity)
-        openings.append(say("opened", episode, w.reason, w, withdrawn.get(w.kind, 0)))
+        episode = Episode(
+            *(w.kind, w.since_s, 1, 0, w.reason, w.permit_id, "", w.severity),
+            cause=w.cause or _led_to(w, known),
+            proposal=w.proposal[1],
+        )
+        openings.append(_say(person, "opened", episode, w.reason, w, withdrawn.get(w.kind, 0)))
         if w.until_s:
             episode = _next(episode, until_s=w.until_s, closed_reason=w.closed_reason)
-            openings.append(say("closed", episode, w.closed_reason, w))
+            openings.append(_say(person, "closed", episode, w.closed_reason, w))
         known[key] = episode
 
     horizon_s = max(person.newest_s - edge_s, 0)
-    kept = tuple(e for e in known.values() if not e.until_s or e.until_s >= edge_s - horizon_s)
+    kept = tuple(e for e in known.values() if _is_kept(e, person, edge_s - horizon_s))
     return kept, closings + openings
+
+
+def _news(episode: Episode, w: Wanted) -> str:
+    """Give the reason to tell an update of an open episode; "" when there is none."""
+    if w.reason != episode.reason:
+        return w.reason
+    if w.proposal[1] != episode.proposal:
+        return "proposal"
+    return "still_open" if rank(w.severity) > rank(episode.severity) else ""
+
+
+def _led_to(w: Wanted, known: Mapping[tuple[str, int], Episode]) -> str:
+    """Find the episode that this one follows from; "" when there is none."""
+    for kind in _CAUSES.get(w.kind, ()):
+        for episode in sorted(known.values(), key=lambda e: -e.since_s):
+            ended_s = episode.until_s or _FAR_S
+            if (
+                episode.kind == kind
+                and not episode.gone
+                and ended_s >= w.since_s - _LED_TO_S
+                and episode.since_s <= max(w.since_s, w.out_since_s) + _LED_TO_S
+            ):
+                return f"{kind}/{episode.since_s}"
+    return ""
+
+
+def _is_kept(episode: Episode, person: Person, oldest_s: int) -> bool:
+    if not episode.until_s:
+        return True
+    if episode.kind in _OF_PLACE:
+        return episode.until_s >= oldest_s
+    return person.clock_s - episode.until_s < _KEEP_S
+
+
+def _say(
+    person: Person,
+    phase: str,
+    episode: Episode,
+    reason: str,
+    w: Wanted | None,
+    replaces_s: int = 0,
+) -> Alert:
+    profile = person.profile
+    evidence = person.clues if episode.kind in OF_CITY else w.evidence if w else ()
+    return Alert(
+        phase,
+        person.supervisee_id,
+        episode.kind,
+        episode.since_s,
+        episode.until_s,
+        person.clock_s,
+        episode.alerts,
+        reason,
+        episode.severity,
+        w.confidence if w else 0.0,
+        w.place if w else "",
+        episode.permit_id,
+        profile.district if profile else "",
+        profile.street if profile else "",
+        evidence,
+        replaces_s,
+        profile.level if profile else "",
+        episode.cause,
+        w.out_since_s if w else 0,
+        w.proposal if w else ("", "", ()),
+        w.detail if w else (),
+        max((f for d in person.devices if (f := last_fix(d))), default=None),
+    )
 
 
 def _gone(episode: Episode, cause: str, edge_s: int) -> str | None:

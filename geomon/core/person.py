@@ -15,15 +15,26 @@ __all__ = [
     "INSIDE",
     "OUTSIDE",
     "UNKNOWN",
+    "Authorisation",
     "Belief",
+    "Checks",
     "Clue",
+    "Device",
+    "Doubt",
     "Episode",
+    "Fence",
+    "LastFix",
     "Mark",
+    "MissedRun",
+    "Pairing",
     "Permit",
     "Person",
     "Profile",
     "Run",
+    "Sanction",
+    "Sign",
     "Stay",
+    "Zone",
     "freeze",
     "thaw",
 ]
@@ -32,7 +43,7 @@ __all__ = [
 UNKNOWN, INSIDE, OUTSIDE = 0, 1, 2
 
 #: Layout of the frozen state. A state of another layout is not guessed at: see `thaw`.
-_LAYOUT = 1
+_LAYOUT = 2
 
 
 class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -55,6 +66,117 @@ class Permit(msgspec.Struct, frozen=True, array_like=True):
     destinations: tuple[str, ...]
     cancelled_s: int = 0  # when a cancellation arrived; 0 = none
     returned_s: int = 0  # when the person reported back (销假); 0 = not yet
+    approved_by: str = ""  # street, district, city; "" = not said
+
+
+class Authorisation(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An order that the person wears a wristband (电子定位装置使用), as last announced."""
+
+    authorisation_id: str
+    ground: int
+    from_s: int
+    until_s: int
+
+
+class Sanction(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A measure that was taken: an admonition (训诫) or a warning (警告)."""
+
+    sanction_id: str
+    kind: str  # admonition | warning
+    time_s: int
+
+
+class LastFix(NamedTuple):
+    """A device's newest position (WGS-84), for comparing the next one with."""
+
+    time_s: int
+    lon: float
+    lat: float
+    accuracy_m: float
+    source: int  # index into evidence.SOURCES
+    distance_m: float  # to the city's boundary, positive outside
+
+
+class Device(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is known of the person's phone or wristband."""
+
+    heard_s: int = 0  # newest arrival, position or not; 0 = never
+    first_s: int = 0  # first arrival
+    battery_pct: float = -1.0  # -1 = never said
+    state: int = 0  # bits of observed.py that stand: CHARGING, STRAP_OPEN, CASE_OPEN, POWER_OFF…
+    read_s: int = 0  # time of the reading that `state` is from
+    low_s: int = 0  # since when the battery is low; 0 = it is not
+    speed_mps: float = 0.0  # between the last two positions, errors taken off
+    fix: LastFix | None = None  # newest position that is not from cells
+    cell: LastFix | None = None  # newest position from cells
+
+
+class Sign(msgspec.Struct, frozen=True, array_like=True):
+    """Something that only an officer settles: a strap or case opened, a position faked."""
+
+    kind: str  # tamper | spoofing
+    since_s: int
+    reason: str  # the newest that was found
+    found: tuple[str, ...]  # all that were found, in order
+    device: int
+    cleared_s: int = 0  # when it was undone by itself; 0 = not
+    facts: tuple[tuple[str, float | str], ...] = ()
+    disposed_s: int = 0
+
+
+class Pairing(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Phone and wristband compared: since when they are apart, when they were last together."""
+
+    together_s: int = 0
+    apart_s: int = 0  # first time found apart since; 0 = not
+    last_s: int = 0  # last time found apart
+    distance_m: float = 0.0
+    parted_m: float = 0.0  # they parted faster than anybody can, by at least so much; 0 = not
+
+
+class Doubt(msgspec.Struct, frozen=True, array_like=True):
+    """What speaks against a device's positions, and is not enough yet."""
+
+    frozen_s: int = 0  # since when satellite positions are the very same
+    frozen: int = 0  # how many were
+    jump: tuple[LastFix, LastFix] | None = None  # a jump that the next position may confirm
+    cell_s: int = 0  # since when satellites and cells disagree
+    cells: int = 0  # how often they did
+
+
+class Zone(msgspec.Struct, frozen=True, array_like=True):
+    """A place named for one person: not to be entered, or not to be left."""
+
+    zone_id: str
+    kind: str  # exclusion | curfew
+    ring: tuple[tuple[float, float], ...]  # corners, WGS-84 lon and lat; one corner: a circle
+    radius_m: float  # of the circle
+    schedule: tuple[tuple[int, int, int], ...]  # (weekdays as bits, from, until) s of the local day
+    from_s: int
+    until_s: int
+
+
+class MissedRun(msgspec.Struct, frozen=True, array_like=True):
+    """Check-in windows missed one after the other: one episode."""
+
+    since_s: int
+    windows: tuple[tuple[int, int], ...]  # the newest of them
+    missed: int
+    late_s: int = 0  # a check-in after the newest window
+    over: bool = False  # a later window was kept
+    disposed_s: int = 0
+
+
+class Checks(msgspec.Struct, frozen=True, array_like=True):
+    """Check-ins: the window that is next to be judged, and what was missed."""
+
+    window: tuple[int, int] | None = None
+    due_s: int = 0  # when that window is judged: its end and the grace
+    done: tuple[int, ...] = ()  # times of valid check-ins of late
+    run: MissedRun | None = None
+    own: tuple[tuple[int, int, int], ...] | None = None  # windows of the person's own plan
+    own_from_s: int = 0
+    own_until_s: int = 0
 
 
 class Mark(NamedTuple):
@@ -117,6 +239,17 @@ class Clue(NamedTuple):
     place: str
 
 
+class Fence(msgspec.Struct, array_like=True):
+    """A zone and what is known of the person with regard to it; see fences.py."""
+
+    zone: Zone
+    levels: tuple[bytes, ...] = ()
+    base: Belief = msgspec.field(default_factory=Belief)
+    tail: Belief = msgspec.field(default_factory=Belief)
+    stays: tuple[Stay, ...] = ()
+    clues: tuple[Clue, ...] = ()
+
+
 class Episode(msgspec.Struct, frozen=True, array_like=True):
     """An episode that has been spoken of: its alerts carry it to the outside."""
 
@@ -129,6 +262,8 @@ class Episode(msgspec.Struct, frozen=True, array_like=True):
     closed_reason: str = ""
     severity: str = ""
     gone: bool = False  # closed because it is no longer wanted: withdrawn, or excused afterwards
+    cause: str = ""  # the episode that it follows from: kind and since, as in its name
+    proposal: str = ""  # the ground of the newest proposal
 
 
 class Person(msgspec.Struct, array_like=True):
@@ -138,7 +273,6 @@ class Person(msgspec.Struct, array_like=True):
     profile: Profile | None = None
     permits: tuple[Permit, ...] = ()
     clock_s: int = 0  # this person's time: the newest arrival; never goes back
-    heard_s: int = 0  # newest arrival from any device, position or not
     due_s: int = 0  # when to look again though nothing arrives; 0 = never
     settle_s: int = 0  # late evidence is waiting to be judged until then; 0 = none
     newest_s: int = 0  # time of the newest evidence, counted or not
@@ -150,6 +284,16 @@ class Person(msgspec.Struct, array_like=True):
     stays: tuple[Stay, ...] = ()  # stays that ended between base and tail
     episodes: tuple[Episode, ...] = ()
     clues: tuple[Clue, ...] = ()
+    devices: tuple[Device, Device] = (Device(), Device())  # phone, wristband
+    signs: tuple[Sign, ...] = ()
+    settled: tuple[tuple[str, int], ...] = ()  # by kind: nothing before this is a sign any more
+    pairing: Pairing = Pairing()
+    doubts: tuple[Doubt, Doubt] = (Doubt(), Doubt())
+    fences: tuple[Fence, ...] = ()
+    checks: Checks = Checks()
+    authorisations: tuple[Authorisation, ...] = ()
+    sanctions: tuple[Sanction, ...] = ()
+    haunts: tuple[tuple[int, int], ...] = ()  # (cell, first day): where they have been by the line
 
 
 def _to_wire(value: object) -> object:

@@ -1,43 +1,48 @@
-"""From belief and permits to the episodes that there ought to be.
-
-`judge` is a function of what is known, not of how it became known: it does not look at what has
-been said before. `episodes.py` compares the two. So late evidence, a permit granted afterwards and
-a replay all end in the same place.
-
-leave_city       a stay outside, from the crossing, as long as no permit covers it
-overdue_return   a permit ended during a stay outside, and the grace is over; or a leave ended and
-                 where the person is cannot be said, for nothing recent was heard
-off_itinerary    under a permit, seen outside the city and outside every named destination for
-                 longer than the travel allowance
-"""
+"""What the rules can be set to, and the form in which they ask for an episode."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import exp
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import msgspec
 
-from geomon.core.history import first_inside, last_before
-from geomon.core.permits import covered, end_of, is_destination, uncovered
-from geomon.core.person import INSIDE, OUTSIDE, Permit, Person, Stay
+from geomon.core.person import Clue, Person, Profile
+from geomon.core.plans import LEVELS, Plan
 
-__all__ = ["Rules", "Wanted", "judge", "next_deadline"]
+__all__ = ["FOREVER", "Rules", "Wanted", "in_supervision", "supervised_until_s"]
 
-_FOREVER = 2**62
+FOREVER = 2**62
 
 
-class Rules(msgspec.Struct, frozen=True):
+class Rules(msgspec.Struct, frozen=True, dict=True):
     """What the rules can be set to; times in seconds."""
 
+    plans: tuple[Plan, Plan, Plan] = (Plan(), Plan(), Plan())  # by level, in the order of LEVELS
     horizon_s: int = 24 * 3600  # how late a fix may arrive and still count
     settle_s: int = 45  # how long late fixes are gathered before they are judged together
-    overdue_grace_s: int = 3600
     belief_ttl_s: int = 24 * 3600  # belief older than this is unknown
     travel_allowance_s: int = 24 * 3600  # on leave, between the city and the destinations
     standing_allowance_s: int = 4 * 3600  # the same under a standing permit
+    escalate_s: tuple[int, ...] = ()  # ages at which an open episode's severity rises a step
+    notice_s: int = 7 * 86_400  # how long before a paper runs out it is told
+    check_in_seed: str = ""
+    utc_offset_s: int = 8 * 3600  # of local days and schedules; China has one time and no summer's
     version: str = "unversioned"
+
+    @cached_property
+    def low_pct(self) -> float:
+        """Battery charge from which on no plan speaks of a low battery, %."""
+        return max(pct for plan in self.plans for pct in plan.battery_pct)
+
+    @cached_property
+    def least_no_fix_s(self) -> int:
+        """Time without a position up to which no plan speaks of it."""
+        return min(time_s for plan in self.plans for time_s in plan.no_fix_s)
+
+    def plan(self, profile: Profile | None) -> Plan:
+        """Give the plan of a person's level; of one never announced, the normal one."""
+        return self.plans[LEVELS.index(profile.level) if profile else 1]
 
 
 class Wanted(NamedTuple):
@@ -48,196 +53,23 @@ class Wanted(NamedTuple):
     until_s: int
     reason: str
     closed_reason: str
-    permit_id: str
-    severity: str
-    place: str
-    confidence: float
+    permit_id: str = ""
+    severity: str = "medium"
+    place: str = ""
+    confidence: float = 1.0
+    detail: tuple[tuple[str, Any], ...] = ()
+    cause: str = ""  # kind and since of the episode that it follows from
+    out_since_s: int = 0  # out of supervision since then; 0 = not
+    proposal: tuple[str, str, tuple[str, ...]] = ("", "", ())  # action, ground, evidence
+    evidence: tuple[Clue, ...] = ()  # where it is not that about the city
 
 
-def judge(person: Person, rules: Rules) -> list[Wanted]:
-    """Give the episodes that there ought to be at the person's clock, for the history kept."""
-    outside = list(_outside(person))
-    silent = list(_silent(person, rules, outside))
-    wanted = list(silent)
-    for stay in outside:
-        wanted += _without_leave(person, rules, stay, silent)
-        wanted += _off_itinerary(person, rules, stay)
-    return [w for w in wanted if w.since_s <= person.clock_s]
-
-
-def next_deadline(person: Person, rules: Rules) -> int:
-    """Give the next time at which `judge` may say something new unasked; 0 = never."""
-    # A device's clock may be some minutes ahead, and what it reports is then still to come: a stay
-    # that began or ended in this way is spoken of when its time is there, not at the next fix.
-    times = [person.settle_s, person.tail.since_s, *(stay.until_s for stay in person.stays)]
-    for permit in person.permits:
-        times += (permit.from_s, end_of(permit), end_of(permit) + rules.overdue_grace_s)
-    if person.profile:
-        times += (person.profile.from_s, person.profile.until_s)
-    return min((t for t in times if t > person.clock_s), default=0)
-
-
-def _outside(person: Person) -> Iterator[Stay]:
-    """Give the stays outside, cut to the time of supervision; the running one until forever."""
-    tail = person.tail
-    running = Stay(tail.label, tail.since_s, _FOREVER, _FOREVER, tail.peak, tail.runs)
-    begin_s, end_s = 0, _FOREVER
-    if person.profile:
-        begin_s, end_s = person.profile.from_s, person.profile.until_s
-    for stay in (*person.stays, running):
-        since_s, until_s = max(stay.since_s, begin_s), min(stay.until_s, end_s)
-        if stay.label == OUTSIDE and since_s < until_s:
-            yield stay._replace(since_s=since_s, until_s=until_s)
-
-
-def _without_leave(
-    person: Person, rules: Rules, stay: Stay, silent: list[Wanted]
-) -> Iterator[Wanted]:
-    for since_s, until_s in uncovered(person.permits, stay.since_s, stay.until_s):
-        if any(s.since_s <= since_s < (s.until_s or _FOREVER) for s in silent):
-            continue  # the same absence, already an overdue return
-        back = until_s == stay.until_s
-        closed_s = until_s if until_s <= person.clock_s else 0
-        overdue = since_s > stay.since_s
-        permit_id = ""
-        if overdue:
-            if min(until_s, person.clock_s) < since_s + rules.overdue_grace_s:
-                continue
-            permit_id = next(p.permit_id for p in person.permits if end_of(p) == since_s)
-        yield Wanted(
-            "overdue_return" if overdue else "leave_city",
-            since_s,
-            closed_s,
-            "outside_after_leave" if overdue else "outside_without_leave",
-            _why_closed(person, closed_s) if back else "permitted",
-            permit_id,
-            "high",
-            stay.runs[-1].place if stay.runs else "",
-            _confidence(stay.peak),
-        )
-
-
-def _silent(person: Person, rules: Rules, outside: list[Stay]) -> Iterator[Wanted]:
-    """Leaves that ended while nobody could say where the person was."""
+def in_supervision(person: Person, time_s: int) -> bool:
+    """Say whether the person is supervised at a time; whoever was never announced always is."""
     profile = person.profile
-    for permit in person.permits:
-        end_s = end_of(permit)
-        look_s = end_s + rules.overdue_grace_s
-        if permit.kind != "leave" or permit.returned_s or end_s <= permit.from_s:
-            continue
-        if look_s > person.clock_s or (profile and not profile.from_s <= end_s < profile.until_s):
-            continue
-        if any(stay.since_s <= look_s and end_s < stay.until_s for stay in outside):
-            continue  # outside then: `_without_leave` has it
-        if covered(person.permits, end_s, end_s + 1):
-            continue
-        edge_s = person.origin_min * 60
-        if look_s < edge_s:
-            # Beyond the horizon what was decided then stands; how it ended may still be news.
-            if not any(
-                e.kind == "overdue_return"
-                and e.since_s == end_s
-                and (not e.until_s or e.until_s >= edge_s)
-                for e in person.episodes
-            ):
-                continue
-        elif _heard_inside(person, rules, look_s):
-            continue
-        yield _after_silence(person, outside, permit, end_s, look_s)
+    return not profile or profile.from_s <= time_s < profile.until_s
 
 
-def _after_silence(
-    person: Person, outside: list[Stay], permit: Permit, end_s: int, look_s: int
-) -> Wanted:
-    """Give the overdue return of a leave that ended in silence, up to what was heard since."""
-    # Silence, then seen outside: one absence, until the return from there.
-    seen = next((stay for stay in outside if stay.since_s > look_s), None)
-    back_s = first_inside(person.inside, person.origin_min, person.marks, look_s)
-    if person.tail.label != INSIDE and not person.stays:
-        back_s = 0  # heard, but never yet believed anywhere
-    if seen and (not back_s or seen.since_s <= back_s):
-        back_s = seen.until_s
-    else:
-        seen = None
-    # Nobody is overdue from a later leave, nor after supervision.
-    later = covered(person.permits, end_s, _FOREVER)
-    granted_s = later[0].from_s if later else _FOREVER
-    supervised_s = person.profile.until_s if person.profile else _FOREVER
-    until_s = min(back_s or _FOREVER, granted_s, supervised_s)
-    closed_s = until_s if until_s <= person.clock_s else 0
-    return Wanted(
-        "overdue_return",
-        end_s,
-        closed_s,
-        "outside_after_leave" if seen else "silent_after_leave",
-        "permitted" if closed_s == granted_s else _why_closed(person, closed_s),
-        permit.permit_id,
-        "high" if seen else "medium",
-        seen.runs[-1].place if seen and seen.runs else "",
-        _confidence(seen.peak) if seen else 0.5,
-    )
-
-
-def _heard_inside(person: Person, rules: Rules, time_s: int) -> bool:
-    """Say whether the person was believed inside at a time, on evidence recent enough."""
-    labels = [s.label for s in person.stays if s.since_s <= time_s < s.until_s]
-    label = labels[0] if labels else person.tail.label
-    if not labels and person.tail.since_s > time_s:
-        label = person.base.label
-    last_s = last_before(person.inside, person.origin_min, person.marks, time_s)
-    return label == INSIDE and (last_s or person.base.at_s) >= time_s - rules.belief_ttl_s
-
-
-def _off_itinerary(person: Person, rules: Rules, stay: Stay) -> Iterator[Wanted]:
-    since_s = last_s = 0
-    place = ""
-    allowance_s = 0
-    for span in covered(person.permits, stay.since_s, stay.until_s):
-        for run in stay.runs:
-            first_s, seen_s = max(run.first_s, span.from_s), min(run.last_s, span.until_s)
-            if first_s > seen_s:
-                continue
-            if not is_destination(run.place, span.permits):
-                if not since_s:
-                    since_s = first_s
-                    leave = any(p.kind == "leave" for p in span.permits)
-                    allowance_s = rules.travel_allowance_s if leave else rules.standing_allowance_s
-                last_s, place = seen_s, run.place
-            elif since_s:
-                if last_s - since_s >= allowance_s:
-                    yield _strayed(
-                        stay, span.permits[0].permit_id, since_s, first_s, "at_destination", place
-                    )
-                since_s = 0
-        back = span.until_s == stay.until_s  # though the leave goes on
-        if since_s and (back or not covered(person.permits, span.until_s, span.until_s + 1)):
-            if last_s - since_s >= allowance_s:
-                ended_s = span.until_s if span.until_s <= person.clock_s else 0
-                why = _why_closed(person, ended_s) if back else "leave_ended"
-                yield _strayed(stay, span.permits[0].permit_id, since_s, ended_s, why, place)
-            since_s = 0
-
-
-def _strayed(
-    stay: Stay, permit_id: str, since_s: int, until_s: int, closed_reason: str, place: str
-) -> Wanted:
-    return Wanted(
-        "off_itinerary",
-        since_s,
-        until_s,
-        "outside_destinations",
-        closed_reason,
-        permit_id,
-        "medium",
-        place,
-        _confidence(stay.peak),
-    )
-
-
-def _why_closed(person: Person, until_s: int) -> str:
-    ended = person.profile and until_s and until_s >= person.profile.until_s
-    return "supervision_ended" if ended else "returned"
-
-
-def _confidence(peak: float) -> float:
-    return round(1 / (1 + exp(-peak)), 3)
+def supervised_until_s(person: Person) -> int:
+    """Give when supervision ends."""
+    return person.profile.until_s if person.profile else FOREVER

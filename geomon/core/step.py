@@ -13,29 +13,52 @@ with a wrong clock makes nobody else late.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from itertools import pairwise
 
 from msgspec.structs import replace
 
+from geomon.alerts import iso_utc
+from geomon.core.approach import LINE_M, note_line
 from geomon.core.belief import fold, is_settled_inside, take
-from geomon.core.episodes import Alert, Cause, reconcile
+from geomon.core.checkins import check_in, judge_windows, plan_windows
+from geomon.core.companions import compare_devices
+from geomon.core.contact import BAND, LOW, PHONE, note_heard
+from geomon.core.episodes import OF_CITY, Alert, Cause, reconcile
 from geomon.core.evidence import DEEP_WEIGHT, PLAIN_WEIGHT, SOURCE_CODE
+from geomon.core.fences import move_fences, note_fences, set_zone, settle_fences
 from geomon.core.history import Item, add_marks, add_minutes
+from geomon.core.judge import judge, next_deadline
 from geomon.core.observed import (
+    CASE_OPEN,
+    CHARGING,
+    MOCK,
+    NOTABLE,
+    POWER_OFF,
+    STRAP_OPEN,
     Announced,
+    Authorised,
+    CheckedIn,
     ClockAt,
+    Disposed,
     Event,
     Heard,
     Observed,
     PermitSet,
+    PlanSet,
     ReportedBack,
+    Sanctioned,
+    ZoneSet,
 )
+from geomon.core.papers import authorise
 from geomon.core.permits import announce, report_back
-from geomon.core.person import Clue, Mark, Person
-from geomon.core.rules import Rules, judge, next_deadline
+from geomon.core.person import Clue, Device, LastFix, Mark, Person
+from geomon.core.rules import Rules
+from geomon.core.signs import ONLY_DISPOSED, add_sign, dispose, note_tamper
+from geomon.core.spoofing import CELL, JUMP_DEGREES, doubt, is_frozen
 
-__all__ = ["Outcome", "TooLate", "UnknownPermit", "step"]
+__all__ = ["Outcome", "TooLate", "UnknownEpisode", "UnknownPermit", "step"]
 
 #: An upload whose newest fix is older than this on arrival comes from the device's memory.
 _LIVE_S = 120
@@ -43,6 +66,14 @@ _LIVE_S = 120
 _GROWTH_MIN = 60
 #: Fixes kept to explain a decision: the first that pointed to it and the last before it.
 _FIRST_CLUES, _LAST_CLUES = 3, 5
+#: While both devices have sent positions within this time, they are compared.
+_BOTH_S = 2 * 3600
+#: Sanctions remembered: two of a kind decide.
+_MOST_SANCTIONS = 16
+#: What of a device's state has to be looked at with every upload.
+_WATCHED = STRAP_OPEN | CASE_OPEN | POWER_OFF | LOW
+#: Shorter than any jump that nobody can have made within a city's width, at a minute's distance.
+_CITY_WIDTH_S = 300
 
 
 class TooLate(tuple[int, int]):
@@ -57,12 +88,18 @@ class UnknownPermit(str):
     __slots__ = ()
 
 
-Outcome = Alert | TooLate | UnknownPermit
+class UnknownEpisode(str):
+    """Outcome: an officer dealt with an episode that only an officer closes, and none is open."""
+
+    __slots__ = ()
+
+
+Outcome = Alert | TooLate | UnknownEpisode | UnknownPermit
 
 
 def step(person: Person, event: Event, rules: Rules) -> tuple[Person, list[Outcome]]:
     """Take one event; give the person as it then stands and what there is to tell."""
-    if isinstance(event, Observed):
+    if isinstance(event, Observed | Heard):
         quick = _nothing_new(person, event, rules)
         if quick is not None:
             return quick, []
@@ -71,33 +108,65 @@ def step(person: Person, event: Event, rules: Rules) -> tuple[Person, list[Outco
     while person.due_s and person.due_s <= event.at_s:
         _let_time_come(person, person.due_s, rules, outcomes)
     person.clock_s = max(person.clock_s, event.at_s)
-    if not isinstance(event, ClockAt):
-        person.heard_s = max(person.heard_s, event.at_s)
 
-    if isinstance(event, Observed):
-        _observe(person, event, rules, outcomes)
-    elif not isinstance(event, Heard | ClockAt):
+    if isinstance(event, Observed | Heard):
+        _hear(person, event, rules, outcomes)
+    elif isinstance(event, ClockAt):
+        _compare(person, rules, Cause.EVIDENCE, outcomes)
+    else:
         if person.settle_s:
             # What evidence says comes first, so that it is not put down to the permit.
-            _settle(person, rules, outcomes)
+            _settle(person)
+            _compare(person, rules, Cause.EVIDENCE, outcomes)
         _announce(person, event, rules, outcomes)
     person.due_s = next_deadline(person, rules)
     return person, outcomes
 
 
-def _nothing_new(person: Person, event: Observed, rules: Rules) -> Person | None:
+def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Person | None:
     """Take an upload that is all plainly inside, from someone who is: nearly every one there is.
 
     Gives None where anything else could follow from it.
     """
+    which = event.device
+    device = person.devices[which]
+    if (
+        0 < person.due_s <= event.at_s
+        or not device.heard_s
+        or event.flags & NOTABLE
+        or device.state & _WATCHED
+        or 0 <= event.battery_pct < rules.low_pct
+        or any(not episode.until_s for episode in person.episodes)
+    ):
+        return None
+    clock_s = max(person.clock_s, event.at_s)
+    heard_s = max(device.heard_s, event.at_s)
+    battery_pct = device.battery_pct
+    if event.battery_pct >= 0 and event.read_s >= device.read_s:
+        battery_pct = event.battery_pct
+    heard = Device(
+        heard_s=heard_s,
+        first_s=device.first_s,
+        battery_pct=battery_pct,
+        state=event.flags & CHARGING,
+        read_s=max(device.read_s, event.read_s),
+        speed_mps=device.speed_mps,
+        fix=device.fix,
+        cell=device.cell,
+    )
+    if isinstance(event, Heard):
+        if heard_s - _newest_s(device) >= rules.least_no_fix_s:
+            return None
+        return replace(person, clock_s=clock_s, devices=_with(person, which, heard))
     tail = person.tail
     if (
         event.singles
         or person.settle_s
-        or 0 < person.due_s <= event.at_s
+        or person.fences
         or event.oldest_s // 60 * 60 < person.newest_s
         or not is_settled_inside(tail)
-        or (tail.band_s and not event.device)
+        or (tail.band_s and not which)
+        or not _is_plain_step(person, event)
     ):
         return None
     newest_s = event.newest_s // 60 * 60
@@ -108,60 +177,164 @@ def _nothing_new(person: Person, event: Observed, rules: Rules) -> Person | None
         _make_room(person, newest_s, rules)
         if event.oldest_s < person.origin_min * 60:
             return None
+    if event.last.source == CELL:
+        heard = replace(heard, cell=event.last)
+    else:
+        heard = replace(heard, fix=event.last)
     return replace(
         person,
-        inside=add_minutes(person.inside, person.origin_min, event.device, event.plain),
+        inside=add_minutes(person.inside, person.origin_min, which, event.plain),
         newest_s=newest_s,
-        tail=replace(tail, at_s=newest_s, band_s=newest_s if event.device else tail.band_s),
-        clock_s=max(person.clock_s, event.at_s),
-        heard_s=max(person.heard_s, event.at_s),
+        tail=replace(tail, at_s=newest_s, band_s=newest_s if which else tail.band_s),
+        clock_s=clock_s,
+        devices=_with(person, which, heard),
     )
+
+
+def _is_plain_step(person: Person, event: Observed) -> bool:
+    """Say whether the newest position has nothing to compare it with that could be odd."""
+    last, device = event.last, person.devices[event.device]
+    fix, other = device.fix, person.devices[1 - event.device].fix
+    if last.distance_m > -LINE_M or (other and event.newest_s - other.time_s < _BOTH_S):
+        return False
+    doubts = person.doubts[event.device]
+    if doubts.frozen or doubts.cells or doubts.jump or is_frozen(fix, last):
+        return False
+    return (
+        fix is None
+        or event.oldest_s - fix.time_s >= _CITY_WIDTH_S
+        or abs(last.lon - fix.lon) + abs(last.lat - fix.lat) < JUMP_DEGREES
+    )
+
+
+def _newest_s(device: Device) -> int:
+    return max(
+        device.fix.time_s if device.fix else 0,
+        device.cell.time_s if device.cell else 0,
+    )
+
+
+def _with(person: Person, which: int, device: Device) -> tuple[Device, Device]:
+    return (person.devices[0], device) if which else (device, person.devices[1])
 
 
 def _let_time_come(person: Person, due_s: int, rules: Rules, outcomes: list[Outcome]) -> None:
     person.clock_s = due_s
     if 0 < person.settle_s <= due_s:
-        _settle(person, rules, outcomes)
-    else:
-        _compare(person, rules, Cause.EVIDENCE, outcomes)
+        _settle(person)
+    _compare(person, rules, Cause.EVIDENCE, outcomes)
     person.due_s = next_deadline(person, rules)
 
 
-def _announce(
-    person: Person,
-    event: Announced | PermitSet | ReportedBack,
-    rules: Rules,
-    outcomes: list[Outcome],
-) -> None:
+def _announce(person: Person, event: Event, rules: Rules, outcomes: list[Outcome]) -> None:
+    """Take what officers enter, and check-ins."""
+    cause = Cause.EVIDENCE
     if isinstance(event, Announced):
+        if person.profile is None or person.profile.level != event.profile.level:
+            # Another plan asks from tomorrow on.
+            person.checks = replace(person.checks, window=None, due_s=0)
         person.profile = event.profile
-        _compare(person, rules, Cause.PROFILE, outcomes)
-        return
-    if isinstance(event, PermitSet):
-        permit = event.permit
-        if event.cancelled:
-            # 0 would mean "not cancelled": the clock of someone never heard from stands at 0.
-            permit = replace(permit, cancelled_s=max(person.clock_s, 1))
-        person.permits = announce(person.permits, permit, person.clock_s)
+        cause = Cause.PROFILE
+    elif isinstance(event, PermitSet | ReportedBack):
+        cause = Cause.PERMIT
+        unknown = _permit(person, event)
+        if unknown:
+            outcomes.append(UnknownPermit(unknown))
+            return
+    elif isinstance(event, CheckedIn):
+        device = person.devices[PHONE]
+        heard_s = max(device.heard_s, event.at_s)
+        device = replace(device, heard_s=heard_s, first_s=device.first_s or heard_s)
+        person.devices = _with(person, PHONE, device)
+        check_in(person, event)
+    elif isinstance(event, Disposed):
+        if not dispose(person, event) and event.kind in ONLY_DISPOSED:
+            outcomes.append(UnknownEpisode(f"{event.kind} of {iso_utc(event.since_s)}"))
+    elif isinstance(event, ZoneSet):
+        set_zone(person, event.zone, removed=event.removed)
+        cause = Cause.ZONE
     else:
+        _file(person, event)
+    _compare(person, rules, cause, outcomes)
+
+
+def _permit(person: Person, event: PermitSet | ReportedBack) -> str:
+    """Take a permit, or the return from one; give the permit's id when there is none of it."""
+    if isinstance(event, ReportedBack):
         permits = report_back(person.permits, event.permit_id, event.time_s)
         if permits is None:
-            outcomes.append(UnknownPermit(event.permit_id))
-            return
+            return event.permit_id
         person.permits = permits
-    _compare(person, rules, Cause.PERMIT, outcomes)
+        return ""
+    permit = event.permit
+    if event.cancelled:
+        # 0 would mean "not cancelled": the clock of someone never heard from stands at 0.
+        permit = replace(permit, cancelled_s=max(person.clock_s, 1))
+    person.permits = announce(person.permits, permit, person.clock_s)
+    return ""
 
 
-def _observe(person: Person, event: Observed, rules: Rules, outcomes: list[Outcome]) -> None:
-    clues = sorted(event.clues())
-    _make_room(person, clues[-1].time_s, rules)
-    edge_s = person.origin_min * 60
-    late = [clue for clue in clues if clue.time_s < edge_s]
-    if late:
-        outcomes.append(TooLate((len(late), late[-1].time_s)))
-        clues = clues[len(late) :]
-        if not clues:
-            return
+def _file(person: Person, event: Event) -> None:
+    """Put a paper to the person's others."""
+    if isinstance(event, PlanSet):
+        plan_windows(person, event.windows, event.from_s, event.until_s)
+    elif isinstance(event, Authorised):
+        authorise(person, event.authorisation, cancelled=event.cancelled)
+    elif isinstance(event, Sanctioned):
+        kept = [s for s in person.sanctions if s.sanction_id != event.sanction.sanction_id]
+        newest = sorted([*kept, event.sanction], key=lambda s: (s.time_s, s.sanction_id))
+        person.sanctions = tuple(newest[-_MOST_SANCTIONS:])
+
+
+def _hear(person: Person, event: Observed | Heard, rules: Rules, outcomes: list[Outcome]) -> None:
+    """Take an upload: what it says of the device, and then its positions."""
+    which = event.device
+    device = note_tamper(person, person.devices[which], event)
+    device = note_heard(device, event, rules.plan(person.profile))
+    person.devices = _with(person, which, device)
+    if event.flags & MOCK:
+        add_sign(person, "spoofing", "mock_location", event.read_s, which)
+    heading_out = False
+    if isinstance(event, Observed):
+        clues = sorted(event.clues())
+        _make_room(person, clues[-1].time_s, rules)
+        edge_s = person.origin_min * 60
+        late = [clue for clue in clues if clue.time_s < edge_s]
+        if late:
+            outcomes.append(TooLate((len(late), late[-1].time_s)))
+            clues = clues[len(late) :]
+        if clues:
+            before = person.devices[which].fix
+            _observe(person, event, clues, rules)
+            heading_out = _look_closely(person, event, before, clues, rules)
+    _compare(person, rules, Cause.EVIDENCE, outcomes, heading_out=heading_out)
+
+
+def _look_closely(
+    person: Person,
+    event: Observed,
+    before: LastFix | None,
+    clues: Sequence[Clue],
+    rules: Rules,
+) -> bool:
+    """Compare positions with each other, the other device's, zones and the line.
+
+    Says whether the person is heading out by the line.
+    """
+    which = event.device
+    device = doubt(person, which, person.devices[which], clues)
+    person.devices = _with(person, which, device)
+    if person.devices[BAND].heard_s and person.devices[PHONE].heard_s:
+        compare_devices(person, which, rules)
+    note_fences(person, which, clues)
+    new = device.fix
+    if new is None or new is before or (person.tail.band_s and which == PHONE):
+        return False
+    return note_line(person, before, new, rules)
+
+
+def _observe(person: Person, event: Observed, clues: Sequence[Clue], rules: Rules) -> None:
+    """Take fixes, in time order and none beyond the horizon, into history and belief."""
     inside, marks = person.inside, person.marks
     items = [_item(clue, event.device) for clue in clues]
     plain = [
@@ -183,12 +356,11 @@ def _observe(person: Person, event: Observed, rules: Rules, outcomes: list[Outco
         # uploads newest first would have its absence opened anew with every fix.
         person.settle_s = person.settle_s or person.clock_s + rules.settle_s
     elif person.settle_s or not _follow(items, newest_s):
-        _settle(person, rules, outcomes)
+        _settle(person)
     else:
         person.tail = copy(person.tail)
         stays = [stay for item in items if (stay := take(person.tail, item))]
         person.stays = (*person.stays, *stays)
-        _compare(person, rules, Cause.EVIDENCE, outcomes)
 
 
 def _item(clue: Clue, device: int) -> Item | Mark:
@@ -205,24 +377,36 @@ def _follow(items: list[Item | Mark], newest_s: int) -> bool:
     return all(a < b for a, b in pairwise(minutes))
 
 
-def _settle(person: Person, rules: Rules, outcomes: list[Outcome]) -> None:
-    """Form the belief anew from the whole history, and judge."""
+def _settle(person: Person) -> None:
+    """Form the belief anew from the whole history."""
     person.settle_s = 0
     person.tail = copy(person.base)
     person.stays = tuple(fold(person.tail, person.inside, person.origin_min, person.marks))
-    _compare(person, rules, Cause.EVIDENCE, outcomes)
+    settle_fences(person)
 
 
-def _compare(person: Person, rules: Rules, cause: str, outcomes: list[Outcome]) -> None:
-    wanted = judge(person, rules)
+def _compare(
+    person: Person,
+    rules: Rules,
+    cause: str,
+    outcomes: list[Outcome],
+    *,
+    heading_out: bool = False,
+) -> None:
+    judge_windows(person, rules)
+    wanted = judge(person, rules, heading_out=heading_out)
     if wanted or person.episodes:
-        person.episodes, alerts = reconcile(person, wanted, cause, person.clues)
+        person.episodes, alerts = reconcile(person, wanted, cause)
         outcomes += alerts
-    if is_settled_inside(person.tail) and all(episode.until_s for episode in person.episodes):
+    if any(sign.disposed_s for sign in person.signs):
+        person.signs = tuple(sign for sign in person.signs if not sign.disposed_s)
+    if is_settled_inside(person.tail) and all(
+        episode.until_s for episode in person.episodes if episode.kind in OF_CITY
+    ):
         person.clues = ()
 
 
-def _keep_clues(person: Person, clues: list[Clue]) -> None:
+def _keep_clues(person: Person, clues: Sequence[Clue]) -> None:
     """Keep the fixes that may have to explain a decision: the first few and the last few."""
     if is_settled_inside(person.tail):
         clues = [clue for clue in clues if clue.weight > 0]
@@ -250,4 +434,5 @@ def _make_room(person: Person, newest_s: int, rules: Rules) -> None:
         person.inside = (a >> shift, b >> shift, c >> shift, d >> shift)
         person.marks = person.marks[len(old_marks) :]
         person.stays = tuple(stay for stay in person.stays if stay.decided_s >= edge_s)
+        move_fences(person, shift, edge_s)
     person.origin_min = origin_min

@@ -141,7 +141,7 @@ def test_a_heartbeat_moves_the_clock_and_no_position() -> None:
     story.stay("08:00", "09:00")
     before = story.person
     story.heartbeat("12:00")
-    assert story.person.heard_s == moment("12:00")
+    assert story.person.devices[1].heard_s == moment("12:00")
     assert story.person.newest_s == before.newest_s
     assert story.person.tail == before.tail
 
@@ -149,10 +149,10 @@ def test_a_heartbeat_moves_the_clock_and_no_position() -> None:
 def test_a_clock_alone_is_not_hearing_from_anybody() -> None:
     story = Story()
     story.stay("08:00", "09:00")
-    heard_s = story.person.heard_s
+    heard_s = story.person.devices[1].heard_s
     story.clock("12:00")
     assert story.person.clock_s == moment("12:00")
-    assert story.person.heard_s == heard_s
+    assert story.person.devices[1].heard_s == heard_s
 
 
 def test_a_repeated_upload_changes_nothing_but_the_clock() -> None:

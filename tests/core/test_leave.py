@@ -6,6 +6,7 @@ from timeline import Story, fixes, moment
 
 from geomon.core.observed import PermitSet
 from geomon.core.person import Permit
+from geomon.core.plans import Plan
 from geomon.core.rules import Rules
 from geomon.core.step import UnknownPermit
 
@@ -176,7 +177,7 @@ def test_leave_ends_while_the_phone_is_silent_and_only_a_clock_can_tell() -> Non
     story.stay("09:00", "20:00", FAR_M, every_s=600, place="411700")
     story.clock("15 01:00")
     assert story.told() == ["opened overdue_return since 15 00:00 (outside_after_leave)"]
-    assert story.alerts[0].detected_s == story.alerts[0].since_s + story.rules.overdue_grace_s
+    assert story.alerts[0].detected_s == story.alerts[0].since_s + 3600
 
 
 def silent_after_leave() -> Story:
@@ -358,7 +359,7 @@ def test_a_person_never_announced_is_watched_all_the_same() -> None:
 
 
 def test_the_grace_is_a_setting() -> None:
-    story = Story(Rules(overdue_grace_s=4 * 3600))
+    story = Story(Rules(plans=(Plan(overdue_grace_s=4 * 3600),) * 3))
     story.stay("08:00", "09:00")
     story.leave("08:30", "09:00", "14 00:00")
     story.stay("09:00", "14 03:59", FAR_M, every_s=600)

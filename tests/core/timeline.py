@@ -8,28 +8,57 @@ alerts of an episode count 1, 2, 3… and none closes before it opened.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 import numpy as np
 
-from geomon.core.episodes import Alert
+from geomon.core.episodes import OF_CITY, Alert
 from geomon.core.evidence import DEEP, DEFAULT_ACCURACY_M, SINGLE, SOURCE_CODE, grade, weigh
 from geomon.core.observed import (
     Announced,
+    Authorised,
+    CheckedIn,
     ClockAt,
+    Disposed,
     Event,
     Heard,
     Observed,
     PermitSet,
     ReportedBack,
+    Sanctioned,
+    ZoneSet,
 )
-from geomon.core.person import Clue, Permit, Person, Profile, freeze
+from geomon.core.person import (
+    Authorisation,
+    Clue,
+    LastFix,
+    Permit,
+    Person,
+    Profile,
+    Sanction,
+    Zone,
+    freeze,
+)
 from geomon.core.rules import Rules
+from geomon.core.schedules import EVERY_DAY
+from geomon.core.spoofing import fix_of
 from geomon.core.step import Outcome, step
 
-__all__ = ["CHINA", "HOME_M", "Fix", "Story", "fixes", "moment", "text", "weight"]
+__all__ = [
+    "CHINA",
+    "HOME_M",
+    "Fix",
+    "Story",
+    "circle",
+    "fixes",
+    "moment",
+    "text",
+    "weight",
+    "where",
+]
 
 CHINA = timezone(timedelta(hours=8))
 #: Metres outside the boundary of someone well within the city.
@@ -56,13 +85,18 @@ def text(time_s: int) -> str:
 
 
 class Fix(NamedTuple):
-    """One position: how far outside the boundary (m, inside negative), and how it was measured."""
+    """One position: how far outside the boundary (m, inside negative), and how it was measured.
+
+    The boundary runs along a parallel here: `east_m` is how far along it the position lies.
+    """
 
     time_s: int
     outside_m: float
     source: str = "gnss"
     accuracy_m: float | None = None
     place: str = "441900"
+    east_m: float = 0.0
+    same: bool = False  # the very same coordinates each time, as no receiver gives
 
 
 def weight(fix: Fix) -> float:
@@ -81,16 +115,52 @@ def fixes(
     source: str = "gnss",
     accuracy_m: float | None = None,
     place: str = "441900",
+    east_m: float = 0.0,
+    same: bool = False,
 ) -> list[Fix]:
     """Fixes from `begin` to before `end`, one every so often, all at one distance."""
     times = np.arange(moment(begin), moment(end), every_s).astype(int).tolist()
-    return [Fix(time_s, outside_m, source, accuracy_m, place) for time_s in times]
+    return [Fix(t, outside_m, source, accuracy_m, place, east_m, same) for t in times]
+
+
+def where(outside_m: float, east_m: float = 0.0) -> tuple[float, float]:
+    """Longitude and latitude (WGS-84) of a place on these tests' map."""
+    return (
+        round(114.0 + east_m / (111_195 * math.cos(math.radians(22.5))), 6),
+        round(22.5 - outside_m / 111_195, 6),
+    )
+
+
+def circle(
+    outside_m: float,
+    radius_m: float,
+    *,
+    east_m: float = 0.0,
+    kind: str = "exclusion",
+    zone_id: str = "Z-1",
+    daily: tuple[str, str] | None = None,
+    begin: str = "01-01 00:00",
+    end: str = "12-31 00:00",
+) -> Zone:
+    """A round zone, in force always or between two times of each day."""
+    schedule: tuple[tuple[int, int, int], ...] = ()
+    if daily:
+        schedule = ((EVERY_DAY, _of_day(daily[0]), _of_day(daily[1])),)
+    centre = (where(outside_m, east_m),)
+    return Zone(zone_id, kind, centre, radius_m, schedule, moment(begin), moment(end))
+
+
+def _of_day(clock: str) -> int:
+    hour, minute = clock.split(":")
+    return int(hour) * 3600 + int(minute) * 60
 
 
 def _clue(fix: Fix, device: str) -> Clue:
     accuracy_m = fix.accuracy_m or float(DEFAULT_ACCURACY_M[SOURCE_CODE[fix.source]])
     place = fix.place if fix.outside_m > 0 else ""
-    lon, lat = 114.0, round(22.5 - fix.outside_m / 111_195, 6)
+    # Receivers wander: no two positions are the very same.
+    wander_m = 0.0 if fix.same else fix.time_s // 60 % 7 * 0.3
+    lon, lat = where(fix.outside_m, fix.east_m + wander_m)
     worth = weight(fix)
     return Clue(
         *(fix.time_s, lon, lat, "wgs84", accuracy_m, fix.source, device),
@@ -99,12 +169,22 @@ def _clue(fix: Fix, device: str) -> Clue:
 
 
 class Story:
-    """One person's timeline. Every method that is an event has its arrival first."""
+    """One person's timeline. Every method that is an event has its arrival first.
 
-    def __init__(self, rules: Rules | None = None, *, device: str = "wristband") -> None:
+    It listens to some kinds of alert: where a person is, unless others are named.
+    """
+
+    def __init__(
+        self,
+        rules: Rules | None = None,
+        *,
+        device: str = "wristband",
+        kinds: Iterable[str] = OF_CITY,
+    ) -> None:
         self.rules = rules or Rules()
         self.person = Person("SZ-0001")
         self.device = device
+        self.kinds = frozenset(kinds)
         self.alerts: list[Alert] = []
         self.others: list[Outcome] = []
         self._latest: dict[tuple[str, int], Alert] = {}
@@ -118,7 +198,8 @@ class Story:
         for outcome in outcomes:
             if isinstance(outcome, Alert):
                 self._check(outcome)
-                self.alerts.append(outcome)
+                if outcome.kind in self.kinds:
+                    self.alerts.append(outcome)
             else:
                 self.others.append(outcome)
         open_kinds = [e.kind for e in self.person.episodes if not e.until_s]
@@ -142,17 +223,21 @@ class Story:
         *,
         stored: bool = False,
         device: str = "",
+        battery_pct: float = -1.0,
+        flags: int = 0,
     ) -> None:
         """An upload of fixes arrives."""
         device = device or self.device
+        at_s = when if isinstance(when, int) else moment(when)
         weights = np.array([weight(fix) for fix in seen])
         grades = grade(weights)
         singles = int((grades == SINGLE).sum())
         codes = [f.time_s // 60 * 2 + int(g == DEEP) for f, g in zip(seen, grades, strict=True)]
         times = [fix.time_s for fix in seen]
+        newest = _clue(max(seen, key=lambda fix: fix.time_s), device)
         self.take(
             Observed(
-                at_s=when if isinstance(when, int) else moment(when),
+                at_s=at_s,
                 device=int(device == "wristband"),
                 plain=[] if singles else codes,
                 singles=singles,
@@ -161,6 +246,10 @@ class Story:
                 newest_s=max(times),
                 stored=stored,
                 clues=lambda: [_clue(fix, device) for fix in seen],
+                last=fix_of(newest),
+                read_s=max(times) if stored else at_s,
+                battery_pct=battery_pct,
+                flags=flags,
             )
         )
 
@@ -192,21 +281,56 @@ class Story:
         source: str = "gnss",
         place: str = "441900",
         device: str = "",
+        east_m: float = 0.0,
     ) -> None:
         """Fixes from `begin` to before `end` arrive live."""
-        seen = fixes(begin, end, outside_m, every_s=every_s, source=source, place=place)
+        seen = fixes(
+            begin, end, outside_m, every_s=every_s, source=source, place=place, east_m=east_m
+        )
         self.live(seen, device=device)
 
-    def heartbeat(self, when: str) -> None:
+    def heartbeat(
+        self, when: str, *, device: str = "", battery_pct: float = -1.0, flags: int = 0
+    ) -> None:
         """Something without a position arrives."""
-        self.take(Heard(moment(when)))
+        which = int((device or self.device) == "wristband")
+        self.take(Heard(moment(when), which, moment(when), battery_pct, flags))
+
+    def heartbeats(self, begin: str, end: str, *, every_s: int = 600, device: str = "") -> None:
+        """Something without a position arrives every so often, from `begin` to before `end`."""
+        which = int((device or self.device) == "wristband")
+        for time_s in range(moment(begin), moment(end), every_s):
+            self.take(Heard(time_s, which, time_s))
+
+    def check_in(self, when: str, *, at: str = "", verified: bool = True) -> None:
+        """The person checks in; it arrives at `when`, made then or at an earlier time."""
+        self.take(CheckedIn(moment(when), moment(at or when), verified))
 
     # What officers enter, and time.
 
-    def supervised(self, when: str, begin: str, end: str) -> None:
+    def supervised(self, when: str, begin: str, end: str, *, level: str = "normal") -> None:
         """The person is announced."""
-        profile = Profile("440304", "莲花街道", "normal", moment(begin), moment(end))
+        profile = Profile("440304", "莲花街道", level, moment(begin), moment(end))
         self.take(Announced(moment(when), profile))
+
+    def zone(self, when: str, zone: Zone, *, removed: bool = False) -> None:
+        """A place is named for the person, or taken back."""
+        self.take(ZoneSet(moment(when), zone, removed))
+
+    def dispose(self, when: str, alert: Alert) -> None:
+        """An officer deals with the episode that an alert told of."""
+        self.take(Disposed(moment(when), alert.kind, alert.since_s, moment(when)))
+
+    def authorise(
+        self, when: str, begin: str, end: str, *, paper: str = "A-1", cancelled: bool = False
+    ) -> None:
+        """Wearing a wristband is ordered, prolonged or ended."""
+        authorisation = Authorisation(paper, 1, moment(begin), moment(end))
+        self.take(Authorised(moment(when), authorisation, cancelled))
+
+    def sanction(self, when: str, kind: str, sanction_id: str) -> None:
+        """A measure is taken."""
+        self.take(Sanctioned(moment(when), Sanction(sanction_id, kind, moment(when))))
 
     def leave(
         self,
@@ -218,9 +342,11 @@ class Story:
         permit_id: str = "L-1",
         kind: str = "leave",
         cancelled: bool = False,
+        approved_by: str = "",
     ) -> None:
         """A leave is granted, replaced or cancelled."""
-        permit = Permit(permit_id, kind, moment(begin), moment(end), tuple(to))
+        span = (moment(begin), moment(end))
+        permit = Permit(permit_id, kind, *span, tuple(to), approved_by=approved_by)
         self.take(PermitSet(moment(when), permit, cancelled))
 
     def back(self, when: str, permit_id: str = "L-1") -> None:
@@ -247,9 +373,10 @@ class Story:
         return sorted(
             (kind, text(since_s), text(last.until_s))
             for (kind, since_s), last in self._latest.items()
-            if last.reason != "withdrawn"
+            if last.reason != "withdrawn" and kind in self.kinds
         )
 
     def reasons(self) -> list[str]:
         """How each episode stands: the reason of its last alert, by kind and beginning."""
-        return [last.reason for _, last in sorted(self._latest.items())]
+        stand = sorted(self._latest.items())
+        return [last.reason for (kind, _), last in stand if kind in self.kinds]

@@ -1,0 +1,148 @@
+"""Check-ins (签到): windows that were kept, windows that were missed.
+
+Owed by whoever was announced and has a phone, from the day after both are known. A window is kept
+by a verified check-in within it that arrives up to the grace after it. Windows missed one after the
+other are one episode; it never closes, because it stays missed: a check-in after the window is
+recorded on it, and a new one takes its place when, after a window kept, another is missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from geomon.alerts import iso_utc
+from geomon.core.contact import PHONE
+from geomon.core.observed import CheckedIn
+from geomon.core.person import Checks, MissedRun, Person
+from geomon.core.plans import Window, check_in_windows, local_day
+from geomon.core.rules import Rules, Wanted, in_supervision
+from geomon.core.schedules import windows_of_day
+
+__all__ = ["check_in", "judge_windows", "missed_check_ins", "plan_windows"]
+
+#: Windows of a run and check-ins that are remembered.
+_MOST_WINDOWS, _MOST_CHECK_INS = 6, 8
+#: A plan may leave days without a window (weekends, say); none for longer: nobody is asked.
+_LOOK_AHEAD_DAYS = 8
+
+
+def check_in(person: Person, event: CheckedIn) -> None:
+    """Take a check-in; one that is not verified does not count."""
+    if not event.verified:
+        return
+    checks = person.checks
+    done = tuple(sorted({*checks.done, event.time_s}))[-_MOST_CHECK_INS:]
+    run = checks.run
+    if run and not run.over and not run.late_s and event.time_s >= run.windows[-1][0]:
+        waiting = checks.window
+        # In a window that is open it may keep that one: it is no late check-in of the one before.
+        if waiting is None or event.time_s < waiting[0]:
+            run = replace(run, late_s=event.time_s)
+    person.checks = replace(checks, done=done, run=run)
+
+
+def judge_windows(person: Person, rules: Rules) -> None:
+    """Judge the windows whose time is over at the person's clock, and find the next one."""
+    if not _owes(person):
+        return
+    while person.checks.window is None or person.checks.due_s <= person.clock_s:
+        checks = person.checks
+        if checks.window is not None:
+            checks = _judge(checks, person)
+        after_s = checks.window[1] if checks.window else _tomorrow_s(person, rules)
+        window = _next_window(person, checks, rules, after_s)
+        if window is None:
+            person.checks = replace(checks, window=None, due_s=0)
+            return
+        grace_s = rules.plan(person.profile).check_in_grace_s
+        person.checks = replace(checks, window=window, due_s=window.until_s + grace_s)
+
+
+def plan_windows(
+    person: Person, windows: tuple[tuple[int, int, int], ...], from_s: int, until_s: int
+) -> None:
+    """Give a person windows of their own (none: exempt) for a time, in place of the level's."""
+    person.checks = replace(
+        person.checks, window=None, due_s=0, own=windows, own_from_s=from_s, own_until_s=until_s
+    )
+
+
+def missed_check_ins(person: Person) -> Iterator[Wanted]:
+    """Give what there is to say of missed windows."""
+    run = person.checks.run
+    if run is None:
+        return
+    reason = "missed_again" if run.missed > 1 else "no_check_in"
+    yield Wanted(
+        "missed_check_in",
+        run.since_s,
+        run.disposed_s,
+        "late_check_in" if run.late_s else reason,
+        "disposed",
+        severity="low" if run.missed == 1 else "medium" if run.missed < 6 else "high",
+        detail=(
+            ("missed", run.missed),
+            (
+                "windows",
+                tuple({"from": iso_utc(a), "until": iso_utc(b)} for a, b in run.windows),
+            ),
+            *((("checked_in", iso_utc(run.late_s)),) if run.late_s else ()),
+        ),
+    )
+
+
+def _owes(person: Person) -> bool:
+    return person.profile is not None and bool(person.devices[PHONE].heard_s)
+
+
+def _tomorrow_s(person: Person, rules: Rules) -> int:
+    """Give the next local midnight: nobody owes a window of the day on which it became known."""
+    day = local_day(person.clock_s, rules.utc_offset_s) + 1
+    return day * 86_400 - rules.utc_offset_s
+
+
+def _judge(checks: Checks, person: Person) -> Checks:
+    """Say whether the window that is over was kept."""
+    assert checks.window is not None  # noqa: S101  (the caller asked)
+    from_s, until_s = checks.window
+    if not in_supervision(person, from_s):
+        return checks
+    run = checks.run
+    if any(from_s <= time_s <= until_s for time_s in checks.done):
+        if run and not run.over:
+            run = replace(run, over=True)
+        return replace(checks, run=run)
+    if run is None or run.over or run.disposed_s:
+        run = MissedRun(from_s, (checks.window,), 1)
+    else:
+        windows = (*run.windows, checks.window)[-_MOST_WINDOWS:]
+        run = MissedRun(run.since_s, windows, run.missed + 1)
+    late_s = next((t for t in checks.done if t > until_s), 0)
+    return replace(checks, run=replace(run, late_s=late_s))
+
+
+def _next_window(person: Person, checks: Checks, rules: Rules, after_s: int) -> Window | None:
+    """Give the first window that begins at or after a time; None when nobody asks for any."""
+    day = local_day(after_s, rules.utc_offset_s)
+    for ahead in range(_LOOK_AHEAD_DAYS):
+        for window in _windows(person, checks, rules, day + ahead):
+            if window.from_s >= after_s and in_supervision(person, window.from_s):
+                return window
+    return None
+
+
+def _windows(person: Person, checks: Checks, rules: Rules, day: int) -> list[Window]:
+    noon_s = day * 86_400 + 43_200 - rules.utc_offset_s
+    if checks.own is not None and checks.own_from_s <= noon_s < checks.own_until_s:
+        return sorted(windows_of_day(checks.own, day, rules.utc_offset_s))
+    return list(
+        check_in_windows(
+            person.supervisee_id,
+            day,
+            rules.plan(person.profile),
+            seed=rules.check_in_seed,
+            utc_offset_s=rules.utc_offset_s,
+        )
+    )

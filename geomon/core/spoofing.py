@@ -1,0 +1,144 @@
+"""Positions that are faked (虚拟定位): what a device's positions say against each other.
+
+mock_location      the phone itself says that a position is simulated
+impossible_speed   satellite positions further apart than an aircraft flies, and the next position
+                   confirms the new place: one position thrown far off is an error, two are not
+frozen_position    satellite positions the very same, accuracy and all, for hours: a real receiver
+                   at rest wanders by metres
+devices_disagree   phone and wristband were together, and are too far apart too soon after
+cells_disagree     satellites say one place and the cells another, further away than any cell
+                   reaches, again and again: programs that fake a position leave the cells alone
+
+Each needs more than one odd position, because odd positions are what every device sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from geomon.core.evidence import SOURCE_CODE
+from geomon.core.geodesy import apart_m
+from geomon.core.person import Clue, Device, Doubt, LastFix, Person
+from geomon.core.signs import add_sign
+
+__all__ = ["CELL", "GNSS", "JUMP_DEGREES", "doubt", "fix_of", "is_frozen"]
+
+GNSS, CELL = SOURCE_CODE["gnss"], SOURCE_CODE["cell"]
+
+#: Airliners cruise at 250 m/s over the ground, with a strong jet stream at 330.
+_FASTEST_MPS = 340.0
+#: Shorter jumps are a receiver's errors: a cold start, a stale fix, a reflection.
+_JUMP_M = 20_000.0
+#: A jump of 20 km shows as at least this many degrees of longitude or latitude together.
+JUMP_DEGREES = 0.18
+#: From one position to the next at the new place nobody goes faster than a train.
+_CONFIRMS_MPS = 100.0
+_GOOD_M = 100.0
+_FROZEN, _FROZEN_S = 8, 2 * 3600
+#: A GSM cell reaches 35 km at most (timing advance); LTE's, 100 km, are at sea and in deserts.
+_CELL_REACH_M = 35_000.0
+_CELLS, _CELLS_S, _SAME_TIME_S = 3, 1800, 600
+
+
+def fix_of(clue: Clue) -> LastFix:
+    """Give what is kept of a fix to compare the next one with."""
+    return LastFix(
+        clue.time_s,
+        clue.lon_wgs84,
+        clue.lat_wgs84,
+        clue.accuracy_m,
+        SOURCE_CODE[clue.source],
+        clue.distance_m,
+    )
+
+
+def is_frozen(last: LastFix | None, new: LastFix) -> bool:
+    """Say whether a satellite position is the very same as the last one."""
+    return (
+        last is not None
+        and new.source == last.source == GNSS
+        and (new.lon, new.lat, new.accuracy_m) == (last.lon, last.lat, last.accuracy_m)
+        and new.time_s > last.time_s
+    )
+
+
+def doubt(person: Person, which: int, device: Device, clues: Sequence[Clue]) -> Device:
+    """Compare a device's new positions, in time order, with its last ones.
+
+    Adds signs to `person`; gives the device with its newest positions and its speed.
+    """
+    doubts = list(person.doubts)
+    fix, cell, speed_mps = device.fix, device.cell, device.speed_mps
+    for clue in clues:
+        new = fix_of(clue)
+        if new.time_s <= max(f.time_s for f in (fix, cell, LastFix(0, 0, 0, 0, 0, 0)) if f):
+            continue  # from memory: what came after it is known already
+        if new.source == CELL:
+            doubts[which] = _against_satellites(person, which, doubts[which], fix, new)
+            cell = new
+            continue
+        doubts[which] = _frozen(person, which, doubts[which], fix, new)
+        if new.source == GNSS and new.accuracy_m <= _GOOD_M:
+            doubts[which] = _jumped(person, which, doubts[which], fix, new)
+        if fix:
+            errors_m = fix.accuracy_m + new.accuracy_m
+            moved_m = apart_m(fix.lon, fix.lat, new.lon, new.lat) - errors_m
+            speed_mps = round(max(moved_m, 0.0) / (new.time_s - fix.time_s), 1)
+        fix = new
+    if (doubts[0], doubts[1]) != person.doubts:
+        person.doubts = (doubts[0], doubts[1])
+    return replace(device, fix=fix, cell=cell, speed_mps=speed_mps)
+
+
+def _frozen(person: Person, which: int, known: Doubt, last: LastFix | None, new: LastFix) -> Doubt:
+    if last is None or not is_frozen(last, new):
+        return replace(known, frozen_s=0, frozen=0) if known.frozen else known
+    known = replace(known, frozen_s=known.frozen_s or last.time_s, frozen=known.frozen + 1)
+    if known.frozen >= _FROZEN and new.time_s - known.frozen_s >= _FROZEN_S:
+        facts = (*_place("at", new), ("times", known.frozen + 1))
+        add_sign(person, "spoofing", "frozen_position", known.frozen_s, which, facts)
+    return known
+
+
+def _jumped(person: Person, which: int, known: Doubt, last: LastFix | None, new: LastFix) -> Doubt:
+    if known.jump:
+        before, after = known.jump
+        if _is_way(after, new, _CONFIRMS_MPS) and not _is_way(before, new, _FASTEST_MPS):
+            facts = (*_place("from", before), *_place("to", after))
+            add_sign(person, "spoofing", "impossible_speed", after.time_s, which, facts)
+        known = replace(known, jump=None)
+    if (
+        last is not None
+        and last.source == GNSS
+        and last.accuracy_m <= _GOOD_M
+        and not _is_way(last, new, _FASTEST_MPS)
+    ):
+        known = replace(known, jump=(last, new))
+    return known
+
+
+def _is_way(a: LastFix, b: LastFix, fastest_mps: float) -> bool:
+    """Say whether somebody can have gone from one position to the other, errors allowed for."""
+    moved_m = apart_m(a.lon, a.lat, b.lon, b.lat) - 3 * (a.accuracy_m + b.accuracy_m)
+    return moved_m <= max(_JUMP_M, fastest_mps * (b.time_s - a.time_s))
+
+
+def _against_satellites(
+    person: Person, which: int, known: Doubt, fix: LastFix | None, cell: LastFix
+) -> Doubt:
+    if fix is None or fix.source != GNSS or cell.time_s - fix.time_s > _SAME_TIME_S:
+        return known
+    off_m = apart_m(fix.lon, fix.lat, cell.lon, cell.lat) - 3 * cell.accuracy_m
+    if off_m <= _CELL_REACH_M:
+        return replace(known, cell_s=0, cells=0) if known.cells else known
+    known = replace(known, cell_s=known.cell_s or cell.time_s, cells=known.cells + 1)
+    if known.cells >= _CELLS and cell.time_s - known.cell_s >= _CELLS_S:
+        facts = (*_place("satellites", fix), *_place("cells", cell))
+        add_sign(person, "spoofing", "cells_disagree", known.cell_s, which, facts)
+    return known
+
+
+def _place(name: str, fix: LastFix) -> tuple[tuple[str, float], ...]:
+    return ((f"{name}_lon", fix.lon), (f"{name}_lat", fix.lat))
