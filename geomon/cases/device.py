@@ -127,15 +127,18 @@ class Device:
 
     def record(self, journey: Journey, seed: str) -> list[Arrival]:
         """Measure along a journey; uploads and check-ins with their times of arrival, unsorted."""
-        run = _Run(self, journey, random.Random(seed))  # noqa: S311  (reproducible, not secret)
+        run = _Run(self, journey, seed)
         return run.arrivals()
 
 
 class _Run:
     """One device's way along one journey: the state that its noise and its memory need."""
 
-    def __init__(self, device: Device, journey: Journey, rng: random.Random) -> None:
-        self.device, self.journey, self.rng = device, journey, rng
+    def __init__(self, device: Device, journey: Journey, seed: str) -> None:
+        self.device, self.journey = device, journey
+        self.rng = random.Random(seed)  # noqa: S311  (reproducible, not secret)
+        # Apart, so that another plan of check-ins leaves the positions as they are.
+        self.check_in_rng = random.Random(f"{seed} check-ins")  # noqa: S311
         self.shares = _PHONE if device.kind == "phone" else _WRISTBAND
         self.errors: dict[str, tuple[datetime, float, float]] = {}
         self.battery_pct = 96.0
@@ -324,7 +327,7 @@ class _Run:
             if time - due > timedelta(minutes=80) or any(due in off for off in self.device.off):
                 continue
             covered = not any(due in gap.window for gap in self.device.gaps)
-            delay = timedelta(seconds=round(self.rng.uniform(1, 9)))
+            delay = timedelta(seconds=round(self.check_in_rng.uniform(1, 9)))
             received = (due if covered else time) + delay
             event: Event = {
                 "type": "check_in",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from geomon.cases.device import Arrival, Device, Gap, Jump, Outlier, Pace, local_text
@@ -22,6 +22,8 @@ from geomon.cases.places import (
     MAST_TSIM_BEI_TSUI,
     PLACES,
 )
+from geomon.core.plans import LEVELS, check_in_windows, local_day
+from geomon.settings import Settings, rules_from
 
 __all__ = ["Case", "case_a", "case_b", "case_c"]
 
@@ -75,13 +77,23 @@ def _each_day(days: Iterable[str], start: str, hours: float) -> list[Window]:
     return [Window(clock(f"{d} {start}"), clock(f"{d} {start}") + length) for d in days]
 
 
-def _check_ins(rng: random.Random, days: Iterable[str]) -> list[datetime]:
-    """One check-in in the morning and one in the evening, as the phone asks for them."""
-    return [
-        clock(f"{day} {hour}:00") + timedelta(minutes=rng.randint(2, 45))
-        for day in days
-        for hour in ("08", "20")
-    ]
+def _check_ins(rng: random.Random, person: str, days: Iterable[str], level: str) -> list[datetime]:
+    """A check-in in each of the windows that the phone shows for the plan of a level."""
+    rules = rules_from(Settings())
+    plan = rules.plans[LEVELS.index(level)]
+    made = []
+    for day in days:
+        number = local_day(int(clock(f"{day} 00:00").timestamp()), rules.utc_offset_s)
+        for from_s, until_s in check_in_windows(
+            person,
+            number,
+            plan,
+            seed=rules.check_in_seed,
+            utc_offset_s=rules.utc_offset_s,
+        ):
+            minutes = rng.uniform(1, (until_s - from_s) / 60 - 2)
+            made.append(datetime.fromtimestamp(from_s, timezone.utc) + timedelta(minutes=minutes))
+    return [time.replace(microsecond=0) for time in made]
 
 
 def _phone_paces(whole: Window, days: Iterable[str], slower: Sequence[Pace] = ()) -> list[Pace]:
@@ -98,6 +110,18 @@ def _supervisee(person: str, received: str, **fields: str) -> Arrival:
 def _paper(received: str, **event: Any) -> Arrival:
     time = clock(received)
     return Arrival(time, event | {"received": local_text(time)})
+
+
+def _order(person: str, authorisation_id: str, begin: str) -> dict[str, Any]:
+    """The order to wear a wristband, for a little under three months."""
+    return {
+        "type": "authorisation",
+        "supervisee_id": person,
+        "authorisation_id": authorisation_id,
+        "ground": 2,
+        "from": f"{begin}T00:00:00+08:00",
+        "until": "2024-04-14T24:00:00+08:00",
+    }
 
 
 def case_a(rng: random.Random) -> Case:
@@ -196,7 +220,7 @@ def case_a(rng: random.Random) -> Case:
             Outlier(clock("01-30 20:45"), 180, -120),
             Outlier(clock("02-22 20:40"), -90, 210),
         ],
-        check_ins=_check_ins(rng, days),
+        check_ins=_check_ins(rng, person, days, "normal"),
     )
     papers = [
         _supervisee(person, "01-29 00:00", district="440304", street="莲花街道", level="normal")
@@ -278,7 +302,10 @@ def case_b(rng: random.Random) -> Case:
             Jump(clock("02-18 22:20"), MAST_FENGGANG, 1800),
         ],
         outliers=[Outlier(clock("01-31 20:55"), 160, 140)],
-        check_ins=_check_ins(rng, days),
+        check_ins=[
+            *_check_ins(rng, person, days[: days.index("02-18")], "normal"),
+            *_check_ins(rng, person, days[days.index("02-18") :], "strict"),
+        ],
     )
     band = Device(
         person,
@@ -315,6 +342,15 @@ def case_b(rng: random.Random) -> Case:
             time="2024-02-16T18:10:00+08:00",
         ),
         _supervisee(person, "02-17 10:00", level="strict", **place),
+        _paper(
+            "02-17 09:00",
+            type="sanction",
+            supervisee_id=person,
+            sanction_id="W-1",
+            kind="warning",
+            time="2024-02-17T08:55:00+08:00",
+        ),
+        _paper("02-17 09:40", **_order(person, "A-21", "2024-02-17")),
     ]
     never = ["exclusion_zone", "leave_city", "off_itinerary", "separation", "spoofing", "tamper"]
     return Case(person, whole, Journey(PLACES["Pinghu"], legs), [phone, band], papers, never)
@@ -382,11 +418,12 @@ def case_c(rng: random.Random) -> Case:
             Outlier(clock("02-10 20:58"), 60, -280),
             Outlier(clock("02-14 20:47"), -120, -210),
         ],
-        check_ins=_check_ins(rng, days),
+        check_ins=_check_ins(rng, person, days, "strict"),
         check_in_device_id="phone-3",
     )
     papers = [
-        _supervisee(person, "02-09 00:00", district="440303", street="南湖街道", level="strict")
+        _supervisee(person, "02-09 00:00", district="440303", street="南湖街道", level="strict"),
+        _paper("02-09 00:00", **_order(person, "A-17", "2024-01-15")),
     ]
     never = [
         "exclusion_zone",

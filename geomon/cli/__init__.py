@@ -24,6 +24,7 @@ COMMANDS = {
     "convert": ("geomon.cli.convert", "convert"),
     "demo": ("geomon.cli.demo", "demo"),
     "replay": ("geomon.cli.replay", "replay"),
+    "report": ("geomon.cli.report", "report"),
     "watch": ("geomon.cli.watch", "watch"),
     "worker": ("geomon.cli.worker", "worker"),
     "zones": ("geomon.cli.zones", "zones"),

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from geomon.alerts import iso_utc
-from geomon.core.contact import PHONE
+from geomon.core.contact import PHONE, open_episode
 from geomon.core.observed import CheckedIn
 from geomon.core.person import Checks, MissedRun, Person
 from geomon.core.plans import Window, check_in_windows, local_day
@@ -74,6 +74,9 @@ def missed_check_ins(person: Person) -> Iterator[Wanted]:
     run = person.checks.run
     if run is None:
         return
+    said = open_episode(person, "missed_check_in")
+    # Of somebody who cannot be reached, lost contact is the news, and not each window besides.
+    quiet = said and said.since_s == run.since_s and open_episode(person, "lost_contact")
     reason = "missed_again" if run.missed > 1 else "no_check_in"
     yield Wanted(
         "missed_check_in",
@@ -81,6 +84,7 @@ def missed_check_ins(person: Person) -> Iterator[Wanted]:
         run.disposed_s,
         "late_check_in" if run.late_s else reason,
         "disposed",
+        step=said.step if said and quiet else run.missed,
         severity="low" if run.missed == 1 else "medium" if run.missed < 6 else "high",
         detail=(
             ("missed", run.missed),

@@ -61,6 +61,9 @@ def last_fix(device: Device) -> LastFix | None:
 def note_heard(device: Device, event: Heard | Observed, plan: Plan) -> Device:
     """Give a device after something was heard of it: when, and what it said of its battery."""
     read_s = event.read_s
+    # Silence is no reporting without a position, however short of lost contact it stays.
+    silent = event.at_s - device.heard_s > plan.no_fix_s[event.device] // 2
+    first_s = event.at_s if silent else device.first_s
     low_s, battery_pct, state = device.low_s, device.battery_pct, device.state
     if event.battery_pct >= 0 and read_s >= device.read_s:
         battery_pct = event.battery_pct
@@ -76,7 +79,7 @@ def note_heard(device: Device, event: Heard | Observed, plan: Plan) -> Device:
     state = (state | POWER_OFF) if event.flags & POWER_OFF else (state & ~POWER_OFF)
     return Device(
         max(device.heard_s, event.at_s),
-        device.first_s or event.at_s,
+        first_s,
         battery_pct,
         state,
         max(device.read_s, read_s),
@@ -168,6 +171,7 @@ def _lost_contact(person: Person, rules: Rules) -> Iterator[Wanted]:
             *_battery(device),
             *_last_seen(person),
         ),
+        ripe_s=since_s + plan.silence_s[which],
         out_since_s=any_s if out else 0,
     )
 
@@ -211,9 +215,10 @@ def _no_fix(person: Person, rules: Rules) -> Iterator[Wanted]:
         elif seen_s > said.since_s:
             yield _ended(said, min(seen_s, person.clock_s), "fix_again")
         else:
-            yield _without_fix(said.since_s, device, which)
+            yield _without_fix(said.since_s, device, which, plan)
         return
-    since_s = seen_s or device.first_s
+    # What it did not send while it was silent, it may still have in its memory.
+    since_s = max(seen_s, device.first_s)
     # Silent, it is lost contact, not a device that has no position.
     if (
         since_s
@@ -221,10 +226,10 @@ def _no_fix(person: Person, rules: Rules) -> Iterator[Wanted]:
         and person.clock_s - device.heard_s < plan.silence_s[which]
         and in_supervision(person, person.clock_s)
     ):
-        yield _without_fix(since_s, device, which)
+        yield _without_fix(since_s, device, which, plan)
 
 
-def _without_fix(since_s: int, device: Device, which: int) -> Wanted:
+def _without_fix(since_s: int, device: Device, which: int, plan: Plan) -> Wanted:
     return Wanted(
         "no_fix",
         since_s,
@@ -234,10 +239,11 @@ def _without_fix(since_s: int, device: Device, which: int) -> Wanted:
         severity="low",
         detail=(
             ("device", _NAMES[which]),
-            ("last_fix", iso_utc(since_s)),
+            ("last_fix", iso_utc(fix.time_s) if (fix := last_fix(device)) else None),
             ("last_heard", iso_utc(device.heard_s)),
             *_battery(device),
         ),
+        ripe_s=since_s + plan.no_fix_s[which],
     )
 
 

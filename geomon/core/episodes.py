@@ -118,8 +118,13 @@ def reconcile(
             episode = _next(episode, until_s=0, closed_reason="", gone=False)
             openings.append(_say(person, "opened", episode, w.reason, w))
         elif not w.until_s and (news := _news(episode, w)):
-            changed = {"reason": w.reason, "severity": w.severity, "proposal": w.proposal[1]}
-            episode = _next(episode, **changed)
+            episode = _next(
+                episode,
+                reason=w.reason,
+                severity=w.severity,
+                proposal=w.proposal[1],
+                step=w.step,
+            )
             openings.append(_say(person, "updated", episode, news, w))
         known[key] = episode
 
@@ -128,7 +133,9 @@ def reconcile(
             continue  # what ended before the horizon is settled, said or not
         episode = Episode(
             *(w.kind, w.since_s, 1, 0, w.reason, w.permit_id, "", w.severity),
-            cause=w.cause or _led_to(w, known),
+            step=w.step,
+            ripe_s=w.ripe_s or w.since_s,
+            cause=_led_to(w, known),
             proposal=w.proposal[1],
         )
         openings.append(_say(person, "opened", episode, w.reason, w, withdrawn.get(w.kind, 0)))
@@ -144,7 +151,7 @@ def reconcile(
 
 def _news(episode: Episode, w: Wanted) -> str:
     """Give the reason to tell an update of an open episode; "" when there is none."""
-    if w.reason != episode.reason:
+    if w.reason != episode.reason or w.step > episode.step:
         return w.reason
     if w.proposal[1] != episode.proposal:
         return "proposal"

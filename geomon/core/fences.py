@@ -57,6 +57,8 @@ class _Minute(NamedTuple):
 
 def set_zone(person: Person, zone: Zone, *, removed: bool) -> None:
     """Name a place for a person, or take it back; where the person is now is looked at again."""
+    if not removed and any(f.zone == zone for f in person.fences):
+        return  # announced again: what is known with regard to it stays known
     fences = [f for f in person.fences if f.zone.zone_id != zone.zone_id]
     if not removed:
         fence = Fence(zone, _NO_MINUTES, Belief(), Belief())

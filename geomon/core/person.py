@@ -101,7 +101,7 @@ class Device(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of the person's phone or wristband."""
 
     heard_s: int = 0  # newest arrival, position or not; 0 = never
-    first_s: int = 0  # first arrival
+    first_s: int = 0  # first arrival since it was last silent for long
     battery_pct: float = -1.0  # -1 = never said
     state: int = 0  # bits of observed.py that stand: CHARGING, STRAP_OPEN, CASE_OPEN, POWER_OFF…
     read_s: int = 0  # time of the reading that `state` is from
@@ -262,6 +262,8 @@ class Episode(msgspec.Struct, frozen=True, array_like=True):
     closed_reason: str = ""
     severity: str = ""
     gone: bool = False  # closed because it is no longer wanted: withdrawn, or excused afterwards
+    step: int = 0  # the last step told, of what comes by steps
+    ripe_s: int = 0  # from when on its age counts: when it was more than the plan allows
     cause: str = ""  # the episode that it follows from: kind and since, as in its name
     proposal: str = ""  # the ground of the newest proposal
 

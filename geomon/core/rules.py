@@ -58,7 +58,8 @@ class Wanted(NamedTuple):
     place: str = ""
     confidence: float = 1.0
     detail: tuple[tuple[str, Any], ...] = ()
-    cause: str = ""  # kind and since of the episode that it follows from
+    step: int = 0  # what has come to it by steps: an update is told for each
+    ripe_s: int = 0  # when it came to be more than the plan allows; 0 = when it began
     out_since_s: int = 0  # out of supervision since then; 0 = not
     proposal: tuple[str, str, tuple[str, ...]] = ("", "", ())  # action, ground, evidence
     evidence: tuple[Clue, ...] = ()  # where it is not that about the city

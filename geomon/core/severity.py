@@ -16,7 +16,8 @@ __all__ = ["RANKS", "escalated", "escalation_deadlines", "raised", "rank"]
 #: Least grave first.
 RANKS = ("info", "low", "medium", "high", "critical")
 #: How far age alone lifts a kind; others stay as they were opened. A missed check-in, a strap cut
-#: or a faked position is as grave as what was found, not as old.
+#: or a faked position is as grave as what was found, not as old; a battery that dies is told as lost
+#: contact.
 _WORST: Mapping[str, str] = {
     "leave_city": "critical",
     "overdue_return": "critical",
@@ -24,7 +25,6 @@ _WORST: Mapping[str, str] = {
     "lost_contact": "critical",
     "no_fix": "high",
     "separation": "high",
-    "low_battery": "medium",
     "exclusion_zone": "critical",
     "curfew": "high",
 }
@@ -45,7 +45,8 @@ def escalated(wanted: Wanted, clock_s: int, rules: Rules) -> Wanted:
     worst = _WORST.get(wanted.kind)
     if wanted.until_s or worst is None:
         return wanted
-    steps = sum(clock_s - wanted.since_s >= age_s for age_s in rules.escalate_s)
+    age_s = clock_s - (wanted.ripe_s or wanted.since_s)
+    steps = sum(age_s >= step_s for step_s in rules.escalate_s)
     severity = raised(wanted.severity, steps)
     if rank(severity) > rank(worst):
         severity = max(worst, wanted.severity, key=rank)
@@ -55,5 +56,5 @@ def escalated(wanted: Wanted, clock_s: int, rules: Rules) -> Wanted:
 def escalation_deadlines(episode: Episode, rules: Rules) -> Iterator[int]:
     """Give the times at which an open episode becomes graver."""
     if not episode.until_s and episode.kind in _WORST:
-        for age_s in rules.escalate_s:
-            yield episode.since_s + age_s
+        for step_s in rules.escalate_s:
+            yield episode.ripe_s + step_s

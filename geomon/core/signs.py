@@ -33,6 +33,7 @@ _PARTS = (
     (STRAP_OPEN, STRAP_CLOSED, "strap_opened"),
     (CASE_OPEN, CASE_CLOSED, "case_opened"),
 )
+_OPEN = STRAP_OPEN | CASE_OPEN
 _CLEARED = "cleared_by_itself"
 _SEVERITY = {
     "strap_opened": "high",
@@ -56,11 +57,10 @@ def note_tamper(person: Person, device: Device, event: Heard | Observed) -> Devi
                 add_sign(person, "tamper", reason, read_s, event.device)
             if current:
                 state |= opened
-        elif event.flags & closed:
-            if current:
-                state &= ~opened
-            if not state & (STRAP_OPEN | CASE_OPEN):
-                _clear(person, read_s)
+        elif event.flags & closed and current:
+            state &= ~opened
+    if event.flags & (STRAP_CLOSED | CASE_CLOSED) and not (state | event.flags) & _OPEN:
+        _clear(person, event.device, read_s)
     return replace(device, state=state) if state != device.state else device
 
 
@@ -78,19 +78,25 @@ def add_sign(
     signs = list(person.signs)
     for at, sign in enumerate(signs):
         if sign.kind == kind and not sign.disposed_s:
-            if reason not in sign.found:
-                found = (*sign.found, reason)
-                signs[at] = replace(sign, reason=reason, found=found, facts=facts or sign.facts)
+            # Undone and done again, it is not what was undone any more.
+            again = 0 < sign.cleared_s < since_s
+            if again or reason not in sign.found:
+                found = sign.found if reason in sign.found else (*sign.found, reason)
+                cleared_s = 0 if again else sign.cleared_s
+                sign = replace(sign, reason=reason, found=found, cleared_s=cleared_s)  # noqa: PLW2901
+                signs[at] = replace(sign, facts=facts or sign.facts)
             break
     else:
         signs.append(Sign(kind, since_s, reason, (reason,), device, facts=facts))
     person.signs = tuple(signs)
 
 
-def _clear(person: Person, time_s: int) -> None:
+def _clear(person: Person, device: int, time_s: int) -> None:
+    """Record that a device is whole again."""
     person.signs = tuple(
         replace(sign, cleared_s=time_s)
-        if sign.kind == "tamper" and not sign.cleared_s and time_s > sign.since_s
+        if (sign.kind, sign.device, sign.cleared_s) == ("tamper", device, 0)
+        and time_s > sign.since_s
         else sign
         for sign in person.signs
     )
@@ -110,7 +116,8 @@ def dispose(person: Person, event: Disposed) -> bool:
             settled = {**dict(person.settled), sign.kind: disposed.disposed_s}
             person.settled = tuple(sorted(settled.items()))
             return True
-    return False
+    # The same word again.
+    return event.time_s <= dict(person.settled).get(event.kind, 0)
 
 
 def signs(person: Person) -> Iterator[Wanted]:

@@ -1,0 +1,122 @@
+"""A report as one HTML page: opens offline, prints on A4.
+
+No script and, by its Content-Security-Policy, no network: names and movements of people must not
+leave the machine through their own report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+from geomon.errors import UserError
+from geomon.picture.legend import colour_of, kind_label
+from geomon.report.figures import CATEGORIES
+from geomon.report.plots import MOST_PEOPLE, alarms_by_day, breaches_by_person, delays
+from geomon.report.rows import by_kind
+from geomon.report.summary import Report
+from geomon.report.tables import Section, clock, notes, period, sections
+
+__all__ = ["report_page", "write_page"]
+
+TITLE = "Electronic monitoring: report 电子定位监管情况通报"
+#: Open cases listed, gravest first: five sheets of them are read by nobody.
+MOST_LISTED = 200
+#: A cell up to this long is not broken: times, ids, numbers.
+SHORT = 11
+
+
+def write_page(report: Report, names: Mapping[str, str], path: Path) -> None:
+    """Write a report's page; `names` are those of districts by adcode.
+
+    Raises `UnavailableError` when matplotlib is missing, `UserError` when `path` cannot be written.
+    """
+    page = report_page(report, names)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def report_page(report: Report, names: Mapping[str, str]) -> str:
+    """Give the page as text: the same report is the same page."""
+    parts = {
+        "title": escape(TITLE),
+        "period": escape(f"{period(report)} · {_log(report)}"),
+        "tiles": "".join(_tiles(report)),
+        "body": "".join(_body(report, names)),
+        "notes": "".join(f"<li>{escape(note)}</li>" for note in notes(report)),
+    }
+    page = resources.files("geomon.report").joinpath("page.html").read_text(encoding="utf-8")
+    pieces = page.split("@@")  # text, slot, text, slot, ... text
+    pieces[1::2] = [parts[slot] for slot in pieces[1::2]]
+    return "".join(pieces)
+
+
+def _log(report: Report) -> str:
+    if not report.alerts:
+        return "no alerts read"
+    return f"{report.alerts:,} alerts read, {clock(report.first_s)} to {clock(report.last_s)}"
+
+
+def _tiles(report: Report) -> Iterator[str]:
+    total = report.total
+    for name, category in CATEGORIES.items():
+        yield _tile(str(len(total.breaches[name])), f"{category.label_zh} {category.label_en}")
+    rate = total.alarms_a_person_day
+    yield _tile("-" if rate is None else f"{rate:.3g}", "人均日告警 alarms a person and day")
+    share = total.missed_share
+    yield _tile("-" if share is None else f"{share:.1%}", "未签到人员占比 with a missed check-in")
+    yield _tile(f"{len(total.open_cases):,}", "未结 open at the end")
+
+
+def _tile(value: str, label: str) -> str:
+    return f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>"
+
+
+def _body(report: Report, names: Mapping[str, str]) -> Iterator[str]:
+    total = report.total
+    people = breaches_by_person(report)
+    kinds = [CATEGORIES[c].kind for c in CATEGORIES if total.breaches[c]]
+    for section in sections(report, names, most=MOST_LISTED):
+        yield _table(section)
+        if section.title.startswith("People in breach"):
+            title = "When they were in breach 违规时段 (▽ known 发现)"
+            if total.breaching > MOST_PEOPLE:
+                title += f", the first {MOST_PEOPLE}"
+            yield _drawing(title, people, kinds)
+        if section.title.startswith("Alarms by kind"):
+            alarms = list(by_kind(total.alarms))
+            yield _drawing("Alarms by day 每日告警", alarms_by_day(report), alarms)
+            yield _drawing("Delay: median to 95th percentile 发现时延", delays(total), [])
+
+
+def _drawing(title: str, svg: str, kinds: Iterable[str]) -> str:
+    keys = "".join(
+        f'<span><i style="background:{colour_of(kind)}"></i>'
+        f"{escape(kind_label(kind)[1])} {escape(kind_label(kind)[0])}</span>"
+        for kind in kinds
+    )
+    return f'<figure><h2>{escape(title)}</h2>{svg}<div class="legend">{keys}</div></figure>'
+
+
+def _table(section: Section) -> str:
+    head = "".join(f"<th>{_lines(column)}</th>" for column in section.rows[0])
+    rows = "".join(
+        f"<tr>{''.join(_cell(cell) for cell in row.values())}</tr>" for row in section.rows
+    )
+    more = f'<p class="more">… and {section.left_out:,} more</p>' if section.left_out else ""
+    return (
+        f"<h2>{escape(section.title)}</h2>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}"
+    )
+
+
+def _cell(text: str) -> str:
+    return f"<td{' class=short' if len(text) <= SHORT else ''}>{escape(text)}</td>"
+
+
+def _lines(text: str) -> str:
+    return "<br>".join(map(escape, text.split("\n")))
