@@ -161,6 +161,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "heading_out": ("making for the line, close to it", "正驶向市界"),
     "authorisation_expiring": ("the order ends within a week", "授权一周内到期"),
     "no_authorisation": ("positions, and no order in force", "无有效授权仍有定位"),
+    "over_three_months": ("the order is for more than three months", "授权一次超过三个月"),
     "permit_expiring": ("the permit ends within a week", "许可一周内到期"),
     "over_7_days": ("longer than 7 days: for the district to approve", "超过7日，应由区级审批"),
     "over_30_days": ("longer than 30 days: for the city to approve", "超过30日，应由市级审批"),

@@ -103,10 +103,6 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "a schedule has a day that is not 1 to 7 or a time that is not HH:MM",
         "时间表不合法",
     ),
-    "over_three_months": (
-        "a wristband is authorised, or prolonged, for three months at a time at most",
-        "电子定位期限一次不超过三个月",
-    ),
 }
 
 MAX_BYTES = 1 << 20

@@ -43,8 +43,6 @@ _MOST_CORNERS = 500
 #: A zone is a place in a city: of 10 m to 100 km.
 _LEAST_M, _MOST_M = 10.0, 100_000.0
 _MOST_DEGREES = 1.0
-#: Three calendar months are 92 days at most.
-_THREE_MONTHS_S = 92 * 86_400
 
 
 def paper(event: events.Event, received_s: int) -> Event:
@@ -74,9 +72,9 @@ def paper(event: events.Event, received_s: int) -> Event:
         return ZoneSet(received_s, zone, event.status == "removed")
     if isinstance(event, events.CheckInPlan):
         return PlanSet(received_s, _schedule(event.windows), from_s, until_s)
-    if until_s - from_s > _THREE_MONTHS_S:
-        raise Refusal("over_three_months")
-    authorisation = Authorisation(event.authorisation_id, event.ground, from_s, until_s)
+    authorisation = Authorisation(
+        *(event.authorisation_id, event.ground, from_s, until_s, until_s - from_s)
+    )
     return Authorised(received_s, authorisation, event.status == "cancelled")
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "config": ("geomon.cli.config", "config"),
     "convert": ("geomon.cli.convert", "convert"),
     "demo": ("geomon.cli.demo", "demo"),
+    "dossier": ("geomon.cli.dossier", "dossier"),
     "replay": ("geomon.cli.replay", "replay"),
     "report": ("geomon.cli.report", "report"),
     "watch": ("geomon.cli.watch", "watch"),

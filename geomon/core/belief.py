@@ -12,11 +12,13 @@ the other:
    at all below DOUBT, where they could well be inside still: whoever lives beside the line is not
    walked across it by many small errors. Evidence of a return always counts in full, or those who
    live there would never be seen to come home.
-4. *Weigh in*, and stay within +-CEILING: however long someone has been at home, a departure needs
+4. *Travel.* A position further out than anybody can have come since the last evidence of being
+   inside is no departure, whatever its source: it does not count until it could be one.
+5. *Weigh in*, and stay within +-CEILING: however long someone has been at home, a departure needs
    the same evidence, CEILING + SURE = 6.5 nats. One satellite fix gives that beyond six
-   kilometres or so; nearer, a second one a minute later must agree; a cell fix never does alone
-   within fifteen kilometres.
-5. *Turn.* At +SURE the label is outside, at -SURE inside; between them it stays what it was. The
+   kilometres or so; nearer, a second one a minute later must agree; a WiFi or cell fix never does
+   alone.
+6. *Turn.* At +SURE the label is outside, at -SURE inside; between them it stays what it was. The
    stay began with the first evidence that pointed there and was not taken back since.
 
 A wristband is on the body and a phone may be left at home: while a wristband reports, and for
@@ -30,17 +32,21 @@ the same as its first few.
 from __future__ import annotations
 
 from math import exp, log
+from typing import NamedTuple
 
 from geomon.core.evidence import SOURCES
 from geomon.core.history import Inside, Item, Minutes, walk
 from geomon.core.person import INSIDE, OUTSIDE, UNKNOWN, Belief, Mark, Run, Stay
+from geomon.core.travel import reach_m
 
 __all__ = [
     "BAND_HOLD_S",
     "CEILING",
+    "CITY",
     "CLEAR",
     "DOUBT",
     "SURE",
+    "Tuning",
     "fold",
     "is_settled_inside",
     "take",
@@ -57,6 +63,17 @@ _PLACE_WEIGHT = 3.0
 #: Places remembered of one stay: enough for weeks of travel, bounded for the sake of the state.
 _MOST_RUNS = 64
 
+
+class Tuning(NamedTuple):
+    """How readily a belief turns, nats. See the module's account; the city's is the standard."""
+
+    ceiling: float = CEILING
+    sure: float = SURE
+    doubtful: bool = True  # weak evidence of having left is doubted
+
+
+CITY = Tuning()
+
 _CORRELATION_S = tuple(source.correlation_s for source in SOURCES)
 _FADE_PER_S = 2 * CROSSINGS_PER_H / 3600
 
@@ -66,20 +83,24 @@ def is_settled_inside(belief: Belief) -> bool:
     return belief.label == INSIDE and belief.turn_s == 0 and belief.log_odds <= -CEILING
 
 
-def take(belief: Belief, item: Item | Mark) -> Stay | None:
+def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | None:
     """Take one piece of evidence into `belief` (in place); give the stay that it ended, if any.
 
     `item` must not be older than `belief.at_s`. A `Mark` weighs in hundredths of a nat.
     """
-    time_s, weight, source, device, place = item
+    time_s, weight, source, device, place, far_m = item
     if isinstance(item, Mark):
         weight /= 100
     if not _is_asked(belief, time_s, device):
         return None
     leaning = 1 if weight > 0 else -1
+    if leaning < 0:
+        belief.inside_s = time_s
+    elif belief.label != OUTSIDE and belief.inside_s and far_m > reach_m(time_s - belief.inside_s):
+        return None
     if weight >= _PLACE_WEIGHT:
         belief.runs = _seen(belief.runs, place, time_s)
-    if leaning > 0 and belief.label == INSIDE:
+    if leaning > 0 and belief.label == INSIDE and tuning.doubtful:
         weight = _beyond_doubt(weight)
         if not weight:
             return None
@@ -94,9 +115,10 @@ def take(belief: Belief, item: Item | Mark) -> Stay | None:
     _mark_turn(belief, leaning, log_odds, time_s)
     belief.at_s = time_s
     belief.leaning = leaning
-    belief.log_odds = min(max(log_odds, -CEILING), CEILING)
+    belief.log_odds = min(max(log_odds, -tuning.ceiling), tuning.ceiling)
 
-    label = OUTSIDE if log_odds >= SURE else INSIDE if log_odds <= -SURE else UNKNOWN
+    sure = tuning.sure
+    label = OUTSIDE if log_odds >= sure else INSIDE if log_odds <= -sure else UNKNOWN
     if label == UNKNOWN:
         return None
     if label == belief.label:
@@ -165,8 +187,10 @@ def _skip(belief: Belief, stretch: Inside) -> None:
     band_s, phone_s = stretch.last_s(1), stretch.last_s(0)
     belief.band_s = max(belief.band_s, band_s)
     belief.at_s = max(belief.at_s, band_s)
+    belief.inside_s = max(belief.inside_s, band_s)
     if not belief.band_s or phone_s - belief.band_s > BAND_HOLD_S:
         belief.at_s = max(belief.at_s, phone_s)
+        belief.inside_s = max(belief.inside_s, phone_s)
 
 
 def _seen(runs: tuple[Run, ...], place: str, time_s: int) -> tuple[Run, ...]:

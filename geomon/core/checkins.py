@@ -20,17 +20,21 @@ from geomon.core.plans import Window, check_in_windows, local_day
 from geomon.core.rules import Rules, Wanted, in_supervision
 from geomon.core.schedules import windows_of_day
 
-__all__ = ["check_in", "judge_windows", "missed_check_ins", "plan_windows"]
+__all__ = ["check_in", "dispose_run", "judge_windows", "missed_check_ins", "plan_windows"]
 
 #: Windows of a run and check-ins that are remembered.
-_MOST_WINDOWS, _MOST_CHECK_INS = 6, 8
+_MOST_WINDOWS, _MOST_CHECK_INS, _MOST_EARLIER = 6, 8, 4
+#: Windows missed one after the other that make it grave.
+_GRAVE = 6
+#: How far a phone's clock may be ahead. More would check in for windows that are still to come.
+_AHEAD_S = 300
 #: A plan may leave days without a window (weekends, say); none for longer: nobody is asked.
 _LOOK_AHEAD_DAYS = 8
 
 
 def check_in(person: Person, event: CheckedIn) -> None:
-    """Take a check-in; one that is not verified does not count."""
-    if not event.verified:
+    """Take a check-in; one not verified, or dated ahead of its arrival, does not count."""
+    if not event.verified or event.time_s > event.at_s + _AHEAD_S:
         return
     checks = person.checks
     done = tuple(sorted({*checks.done, event.time_s}))[-_MOST_CHECK_INS:]
@@ -50,7 +54,7 @@ def judge_windows(person: Person, rules: Rules) -> None:
     while person.checks.window is None or person.checks.due_s <= person.clock_s:
         checks = person.checks
         if checks.window is not None:
-            checks = _judge(checks, person)
+            checks = _judge(checks, person, checks.window)
         after_s = checks.window[1] if checks.window else _tomorrow_s(person, rules)
         window = _next_window(person, checks, rules, after_s)
         if window is None:
@@ -64,6 +68,9 @@ def plan_windows(
     person: Person, windows: tuple[tuple[int, int, int], ...], from_s: int, until_s: int
 ) -> None:
     """Give a person windows of their own (none: exempt) for a time, in place of the level's."""
+    checks = person.checks
+    if (checks.own, checks.own_from_s, checks.own_until_s) == (windows, from_s, until_s):
+        return  # said again: today's windows are owed all the same
     person.checks = replace(
         person.checks, window=None, due_s=0, own=windows, own_from_s=from_s, own_until_s=until_s
     )
@@ -71,21 +78,40 @@ def plan_windows(
 
 def missed_check_ins(person: Person) -> Iterator[Wanted]:
     """Give what there is to say of missed windows."""
-    run = person.checks.run
-    if run is None:
-        return
     said = open_episode(person, "missed_check_in")
+    yield from (_missed(run, run.missed) for run in person.checks.earlier if run.disposed_s)
+    run = person.checks.run
+    if run is None or (run.disposed_s and (said is None or said.since_s != run.since_s)):
+        return
     # Of somebody who cannot be reached, lost contact is the news, and not each window besides.
     quiet = said and said.since_s == run.since_s and open_episode(person, "lost_contact")
+    yield _missed(run, said.step if said and quiet else run.missed)
+
+
+def dispose_run(person: Person, since_s: int, time_s: int) -> bool:
+    """Settle a run of missed windows that an officer dealt with; say whether there is one."""
+    checks = person.checks
+    if checks.run and checks.run.since_s == since_s:
+        run = replace(checks.run, disposed_s=checks.run.disposed_s or max(time_s, since_s))
+        person.checks = replace(checks, run=run)
+        return True
+    if any(run.since_s == since_s for run in checks.earlier):
+        earlier = (
+            replace(run, disposed_s=max(time_s, since_s)) if run.since_s == since_s else run
+            for run in checks.earlier
+        )
+        person.checks = replace(checks, earlier=tuple(earlier))
+        return True
+    return False
+
+
+def _missed(run: MissedRun, step: int) -> Wanted:
     reason = "missed_again" if run.missed > 1 else "no_check_in"
-    yield Wanted(
-        "missed_check_in",
-        run.since_s,
-        run.disposed_s,
-        "late_check_in" if run.late_s else reason,
-        "disposed",
-        step=said.step if said and quiet else run.missed,
-        severity="low" if run.missed == 1 else "medium" if run.missed < 6 else "high",
+    return Wanted(
+        *("missed_check_in", run.since_s, run.disposed_s),
+        *("late_check_in" if run.late_s else reason, "disposed"),
+        step=step,
+        severity="low" if run.missed == 1 else "medium" if run.missed < _GRAVE else "high",
         detail=(
             ("missed", run.missed),
             (
@@ -107,10 +133,9 @@ def _tomorrow_s(person: Person, rules: Rules) -> int:
     return day * 86_400 - rules.utc_offset_s
 
 
-def _judge(checks: Checks, person: Person) -> Checks:
+def _judge(checks: Checks, person: Person, window: tuple[int, int]) -> Checks:
     """Say whether the window that is over was kept."""
-    assert checks.window is not None  # noqa: S101  (the caller asked)
-    from_s, until_s = checks.window
+    from_s, until_s = window
     if not in_supervision(person, from_s):
         return checks
     run = checks.run
@@ -119,9 +144,12 @@ def _judge(checks: Checks, person: Person) -> Checks:
             run = replace(run, over=True)
         return replace(checks, run=run)
     if run is None or run.over or run.disposed_s:
-        run = MissedRun(from_s, (checks.window,), 1)
+        if run and not run.disposed_s:
+            earlier = (*checks.earlier, run)[-_MOST_EARLIER:]
+            checks = replace(checks, earlier=earlier)
+        run = MissedRun(from_s, (window,), 1)
     else:
-        windows = (*run.windows, checks.window)[-_MOST_WINDOWS:]
+        windows = (*run.windows, window)[-_MOST_WINDOWS:]
         run = MissedRun(run.since_s, windows, run.missed + 1)
     late_s = next((t for t in checks.done if t > until_s), 0)
     return replace(checks, run=replace(run, late_s=late_s))

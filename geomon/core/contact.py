@@ -76,7 +76,8 @@ def note_heard(device: Device, event: Heard | Observed, plan: Plan) -> Device:
             low_s = 0
         state = (state | LOW) if low_s else (state & ~LOW)
     # Whatever arrives shows that it is on, unless it is the word that it is being switched off.
-    state = (state | POWER_OFF) if event.flags & POWER_OFF else (state & ~POWER_OFF)
+    off = event.flags & POWER_OFF and read_s >= device.read_s
+    state = (state | POWER_OFF) if off else (state & ~POWER_OFF)
     return Device(
         max(device.heard_s, event.at_s),
         first_s,

@@ -176,6 +176,10 @@ def _led_to(w: Wanted, known: Mapping[tuple[str, int], Episode]) -> str:
 def _is_kept(episode: Episode, person: Person, oldest_s: int) -> bool:
     if not episode.until_s:
         return True
+    if episode.kind == "missed_check_in" and any(
+        run.since_s == episode.since_s for run in person.checks.earlier
+    ):
+        return True  # an officer may still deal with it
     if episode.kind in _OF_PLACE:
         return episode.until_s >= oldest_s
     return person.clock_s - episode.until_s < _KEEP_S

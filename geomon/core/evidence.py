@@ -1,11 +1,12 @@
 """What one fix is worth: from distance to the boundary, accuracy and source to a weight.
 
 A measured position lies `distance_m` outside the boundary (negative: inside). The error of a
-position along the line across the boundary is a mixture of three things:
+position along the line across the boundary is a mixture of four things:
 
     core       what the device claims: about normal, 68 % of positions within `accuracy_m`
     stray      multipath, reflections, a neighbour's access point: more than is claimed
-    gross      a wrong cell, a moved access point, a cold start: kilometres
+    gross      a wrong cell, a wrong access point, a cold start: kilometres
+    anywhere   an access point that moved across the country: no distance makes it less likely
 
 so the chance that the true position is outside is F(distance), F being the mixture's distribution
 function, and the weight of the fix is its log-odds, ln(F / (1 - F)), in nats: 0 on the line, +3 for
@@ -49,17 +50,19 @@ class Source(NamedTuple):
     stray_scale_m: float
     gross_share: float
     gross_scale_m: float
+    anywhere_share: float  # errors that know no distance
     correlation_s: float  # errors closer in time than this are largely the same error
 
 
 #: Satellite: 13 % of urban fixes err by tens of metres more than claimed (street canyons); gross
-#: errors are rare. WiFi: access points move house. Cell: the serving tower may stand across the
-#: river, and stays wrong for as long as the phone stays on it: hence the half hour.
+#: errors are rare. WiFi: access points move house, and take their old address along to wherever in
+#: the country that is; so no single WiFi fix turns a belief. Cell: the serving tower may stand across
+#: the river, and stays wrong for as long as the phone stays on it: hence the half hour.
 SOURCES = (
-    Source("gnss", 15.0, 0.13, 60.0, 0.02, 3_000.0, 120.0),
-    Source("wifi", 60.0, 0.20, 150.0, 0.05, 5_000.0, 600.0),
-    Source("cell", 1_000.0, 0.35, 1_000.0, 0.15, 4_000.0, 1_800.0),
-    Source("unknown", 50.0, 0.15, 100.0, 0.05, 3_000.0, 300.0),
+    Source("gnss", 15.0, 0.13, 60.0, 0.02, 3_000.0, 0.0, 120.0),
+    Source("wifi", 60.0, 0.20, 150.0, 0.05, 5_000.0, 0.005, 600.0),
+    Source("cell", 1_000.0, 0.35, 1_000.0, 0.15, 4_000.0, 0.01, 1_800.0),
+    Source("unknown", 50.0, 0.15, 100.0, 0.05, 3_000.0, 0.0, 300.0),
 )
 SOURCE_CODE = {source.name: code for code, source in enumerate(SOURCES)}
 DEFAULT_ACCURACY_M = np.array([source.default_accuracy_m for source in SOURCES])
@@ -78,6 +81,7 @@ _BOUNDARY_SIGMA_M = 13.0
 _STRAY_SHARE = np.array([source.stray_share for source in SOURCES])
 _STRAY_SCALE_M = np.array([source.stray_scale_m for source in SOURCES])
 _GROSS_SHARE = np.array([source.gross_share for source in SOURCES])
+_ANYWHERE_SHARE = np.array([source.anywhere_share for source in SOURCES])
 _GROSS_SCALE_M = np.array([source.gross_scale_m for source in SOURCES])
 
 
@@ -92,12 +96,14 @@ def weigh(
     far = np.abs(distance_m)
     sigma_m = np.hypot(accuracy_m * _SIGMA_PER_R68, _BOUNDARY_SIGMA_M)
     stray, gross = _STRAY_SHARE[source], _GROSS_SHARE[source]
+    anywhere = _ANYWHERE_SHARE[source]
     # The chance that the error is large enough to have carried the position across the line.
     wrong = (
-        (1.0 - stray - gross)
+        (1.0 - stray - gross - anywhere)
         / (1.0 + np.exp(np.minimum(far / (sigma_m * _LOGISTIC_PER_SIGMA), 700.0)))
         + 0.5 * stray * np.exp(-far / _STRAY_SCALE_M[source])
         + 0.5 * gross * np.exp(-far / _GROSS_SCALE_M[source])
+        + 0.5 * anywhere
     )
     size = np.minimum(np.log1p(-wrong) - np.log(wrong), LIMIT)
     rounded: NDArray[np.float64] = np.round(np.copysign(size, distance_m), 2)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from geomon.core.belief import take
+from geomon.core.belief import Tuning, take
 from geomon.core.contact import BAND, PHONE
 from geomon.core.evidence import SOURCE_CODE, weigh
 from geomon.core.geodesy import to_circle_m, to_ring_m
@@ -41,7 +41,12 @@ __all__ = [
 
 #: What a minute may be worth, nats; a fix counts as the one below its size.
 _WEIGHTS = (-4.5, -3.0, -1.5, 1.5, 3.0, 4.5)
-_STRONG, _MIDDLE, _WEAK = 4.0, 2.5, 0.75
+_STRONG, _MIDDLE, _WEAK = 3.75, 2.25, 0.75
+#: Few enter a forbidden zone, and stray positions about a home are many: so one is quicker to be
+#: believed than the other.
+_TUNING = {"exclusion": Tuning(2.5, 2.0, doubtful=False), "curfew": Tuning(3.0, 2.5)}
+#: On the way home through a city, faster than on foot and slower than the road is empty.
+_HOMEWARD_MPS = 15.0
 #: Weak ones are mostly of poor sources, whose errors last longer.
 _SOURCES = tuple(SOURCE_CODE["unknown" if abs(w) < _MIDDLE else "gnss"] for w in _WEIGHTS)
 _NO_MINUTES = (b"",) * (2 * len(_WEIGHTS))
@@ -82,7 +87,7 @@ def note_fences(person: Person, which: int, clues: Sequence[Clue]) -> None:
             newest_min = fence.tail.at_s // 60
             if all(m.minute > newest_min for m in minutes) and _one_a_minute(minutes):
                 grown = replace(grown, tail=replace(fence.tail))
-                stays = [s for m in minutes if (s := take(grown.tail, _item(m)))]
+                stays = [s for m in minutes if (s := take(grown.tail, _item(m), _tuning(fence)))]
                 grown.stays = (*fence.stays, *stays)
             else:
                 grown = _refolded(grown, person)
@@ -109,7 +114,7 @@ def move_fences(person: Person, shift_min: int, edge_s: int) -> None:
             kept = tuple(_bytes(b >> shift_min) for b in bits)
         base = replace(fence.base)
         for minute in _walk(old, person.origin_min):
-            take(base, _item(minute))
+            take(base, _item(minute), _tuning(fence))
         stays = tuple(stay for stay in fence.stays if stay.decided_s >= edge_s)
         moved.append(replace(fence, levels=kept, base=base, stays=stays))
     person.fences = tuple(moved)
@@ -176,9 +181,7 @@ def _in_window(
     for since_s, until_s in pieces:
         if since_s > clock_s or min(until_s, clock_s) < since_s + grace_s:
             continue
-        # Somebody last seen on the way home long before is not known to be away.
-        which = BAND if person.devices[BAND].heard_s else PHONE
-        if fence.tail.at_s < since_s - plan.report_s[which]:
+        if not _is_still_away(person, fence, rules, since_s):
             continue
         closed_s = until_s if until_s <= clock_s else 0
         left = "back_in_place" if curfew else "left_zone"
@@ -198,6 +201,33 @@ def _in_window(
             detail=(("zone_id", zone.zone_id),),
             evidence=fence.clues,
         )
+
+
+def _is_still_away(person: Person, fence: Fence, rules: Rules, since_s: int) -> bool:
+    """Say whether a breach that was believed before a window lasted into it.
+
+    Somebody last seen on the way home shortly before it is not known to be away; somebody seen too
+    far off to be home in time is.
+    """
+    tail = fence.tail
+    if tail.label != OUTSIDE or tail.since_s >= since_s:
+        return True  # it ended later, or began in the window
+    plan = rules.plan(person.profile)
+    if fence.zone.kind == "exclusion":
+        which = BAND if person.devices[BAND].heard_s else PHONE
+        return tail.leaning > 0 and tail.at_s >= since_s - plan.report_s[which]
+    if tail.leaning > 0 and tail.at_s >= since_s:
+        return True
+    if not fence.clues:
+        return False
+    last = fence.clues[-1]
+    way_m = _breach_m(fence.zone, fix_of(last))
+    home_s = last.time_s + way_m / _HOMEWARD_MPS
+    return tail.leaning > 0 and home_s > since_s + plan.curfew_grace_s
+
+
+def _tuning(fence: Fence) -> Tuning:
+    return _TUNING[fence.zone.kind]
 
 
 def _minutes(zone: Zone, which: int, fixes: Sequence[LastFix]) -> list[_Minute]:
@@ -245,7 +275,9 @@ def _one_a_minute(minutes: Sequence[_Minute]) -> bool:
 
 def _refolded(fence: Fence, person: Person) -> Fence:
     tail = replace(fence.base)
-    stays = [s for m in _walk(fence.levels, person.origin_min) if (s := take(tail, _item(m)))]
+    tuning = _tuning(fence)
+    minutes = _walk(fence.levels, person.origin_min)
+    stays = [s for m in minutes if (s := take(tail, _item(m), tuning))]
     return replace(fence, tail=tail, stays=tuple(stays))
 
 

@@ -47,6 +47,7 @@ class Item(NamedTuple):
     source: int
     device: int
     place: str
+    far_m: int = 0
 
 
 class Inside(NamedTuple):

@@ -1,7 +1,8 @@
 """Papers that want an officer's eye: notices, not alarms.
 
 authorisation   a wristband needs an order: five grounds, three months at a time. A week before it
-                runs out without a following one, and while positions come without one
+                runs out without a following one, while positions come without one, and when it
+                was given for longer
 permit_expiry   a standing permit runs out within a week, and no other follows
 approval        a leave that was granted at a lower level than its length asks for
 """
@@ -27,6 +28,8 @@ _STREET_DAYS, _DISTRICT_DAYS = 7, 30
 _TWO_MONTHS_S = 61 * _DAY_S
 #: Orders that ended so long ago say nothing any more.
 _KEEP_S = 100 * _DAY_S
+#: Three calendar months, the last day included.
+_THREE_MONTHS_S = 93 * _DAY_S
 
 
 def authorise(person: Person, paper: Authorisation, *, cancelled: bool) -> None:
@@ -39,6 +42,10 @@ def authorise(person: Person, paper: Authorisation, *, cancelled: bool) -> None:
         if known and known.until_s <= ended_s:
             return  # its end arrives again
         paper = replace(paper, until_s=ended_s)
+    elif known and known.until_s > paper.from_s:
+        # An extension; the same once more is none.
+        span_s = paper.until_s - known.until_s if paper.until_s > known.until_s else known.span_s
+        paper = replace(paper, span_s=span_s)
     kept = [
         a
         for a in person.authorisations
@@ -112,6 +119,9 @@ def _authorisation(person: Person, rules: Rules) -> Wanted | None:
     said = open_episode(person, "authorisation")
     if in_force:
         newest = max(in_force, key=lambda a: a.until_s)
+        if newest.span_s > _THREE_MONTHS_S:
+            since_s = said.since_s if said else max(newest.from_s, clock_s)
+            return _about(since_s, newest, "over_three_months", "low")
         followed = any(a.from_s <= newest.until_s < a.until_s for a in papers)
         if followed or clock_s < newest.until_s - rules.notice_s:
             return None

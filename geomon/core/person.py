@@ -76,6 +76,7 @@ class Authorisation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ground: int
     from_s: int
     until_s: int
+    span_s: int  # how long it was ordered or, by the same id again, prolonged for
 
 
 class Sanction(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -174,6 +175,7 @@ class Checks(msgspec.Struct, frozen=True, array_like=True):
     due_s: int = 0  # when that window is judged: its end and the grace
     done: tuple[int, ...] = ()  # times of valid check-ins of late
     run: MissedRun | None = None
+    earlier: tuple[MissedRun, ...] = ()  # those whose place it took, not dealt with yet
     own: tuple[tuple[int, int, int], ...] | None = None  # windows of the person's own plan
     own_from_s: int = 0
     own_until_s: int = 0
@@ -187,6 +189,7 @@ class Mark(NamedTuple):
     source: int  # index into evidence.SOURCES
     device: int  # 0 phone, 1 wristband
     place: str  # adcode, "" when not known
+    far_m: int = 0  # how far outside at least, whole kilometres; 0 inside and near the line
 
 
 class Run(NamedTuple):
@@ -208,6 +211,7 @@ class Belief(msgspec.Struct, array_like=True):
     turn_s: int = 0  # first evidence against the label, not yet enough to turn it; 0 = none
     peak: float = 0.0  # largest log odds of this stay outside, before the ceiling; 0 inside
     band_s: int = 0  # last evidence from a wristband
+    inside_s: int = 0  # last evidence that pointed inside
     runs: tuple[Run, ...] = ()  # places seen since the person was last surely inside
 
 

@@ -1,8 +1,9 @@
 """Signs that only an officer settles: a strap or case opened, positions that are faked.
 
 An episode of this kind never closes by itself. That a strap was closed again is recorded on it,
-once; a further reason is told as an update. After the officer's disposal (处置) what is older than
-it is settled, and a strap that is still open is known: it counts anew when it opens anew.
+and that it was opened once more; a further reason is told as an update. After the officer's
+disposal (处置) what is older than it is settled, and a strap that is still open is known: it counts
+anew when it opens anew.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from geomon.alerts import iso_utc
+from geomon.core.checkins import dispose_run
 from geomon.core.observed import (
     CASE_CLOSED,
     CASE_OPEN,
@@ -59,8 +61,9 @@ def note_tamper(person: Person, device: Device, event: Heard | Observed) -> Devi
                 state |= opened
         elif event.flags & closed and current:
             state &= ~opened
-    if event.flags & (STRAP_CLOSED | CASE_CLOSED) and not (state | event.flags) & _OPEN:
-        _clear(person, event.device, read_s)
+    whole = event.flags & (STRAP_CLOSED | CASE_CLOSED)
+    if whole and not (state | event.flags | person.devices[1 - event.device].state) & _OPEN:
+        _clear(person, read_s)
     return replace(device, state=state) if state != device.state else device
 
 
@@ -91,12 +94,10 @@ def add_sign(
     person.signs = tuple(signs)
 
 
-def _clear(person: Person, device: int, time_s: int) -> None:
-    """Record that a device is whole again."""
+def _clear(person: Person, time_s: int) -> None:
     person.signs = tuple(
         replace(sign, cleared_s=time_s)
-        if (sign.kind, sign.device, sign.cleared_s) == ("tamper", device, 0)
-        and time_s > sign.since_s
+        if sign.kind == "tamper" and not sign.cleared_s and time_s > sign.since_s
         else sign
         for sign in person.signs
     )
@@ -105,9 +106,7 @@ def _clear(person: Person, device: int, time_s: int) -> None:
 def dispose(person: Person, event: Disposed) -> bool:
     """Settle the sign or the missed check-ins that an officer dealt with; say whether any was."""
     at_s = max(event.time_s, 1)
-    run = person.checks.run
-    if event.kind == "missed_check_in" and run and run.since_s == event.since_s:
-        person.checks = replace(person.checks, run=replace(run, disposed_s=max(at_s, run.since_s)))
+    if event.kind == "missed_check_in" and dispose_run(person, event.since_s, at_s):
         return True
     for sign in person.signs:
         if (sign.kind, sign.since_s) == (event.kind, event.since_s) and not sign.disposed_s:

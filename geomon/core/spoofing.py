@@ -1,7 +1,7 @@
 """Positions that are faked (虚拟定位): what a device's positions say against each other.
 
 mock_location      the phone itself says that a position is simulated
-impossible_speed   satellite positions further apart than an aircraft flies, and the next position
+impossible_speed   satellite positions further apart than anybody travels, and the next position
                    confirms the new place: one position thrown far off is an error, two are not
 frozen_position    satellite positions the very same, accuracy and all, for hours: a real receiver
                    at rest wanders by metres
@@ -18,25 +18,26 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from geomon.core.evidence import SOURCE_CODE
+from geomon.core.evidence import SOURCE_CODE, SOURCES
 from geomon.core.geodesy import apart_m
 from geomon.core.person import Clue, Device, Doubt, LastFix, Person
 from geomon.core.signs import add_sign
+from geomon.core.travel import reach_m
 
 __all__ = ["CELL", "GNSS", "JUMP_DEGREES", "doubt", "fix_of", "is_frozen"]
 
 GNSS, CELL = SOURCE_CODE["gnss"], SOURCE_CODE["cell"]
 
-#: Airliners cruise at 250 m/s over the ground, with a strong jet stream at 330.
-_FASTEST_MPS = 340.0
 #: Shorter jumps are a receiver's errors: a cold start, a stale fix, a reflection.
 _JUMP_M = 20_000.0
 #: A jump of 20 km shows as at least this many degrees of longitude or latitude together.
 JUMP_DEGREES = 0.18
-#: From one position to the next at the new place nobody goes faster than a train.
-_CONFIRMS_MPS = 100.0
 _GOOD_M = 100.0
-_FROZEN, _FROZEN_S = 8, 2 * 3600
+#: What stands for an accuracy that was not stated.
+_UNSTATED_M = SOURCES[GNSS].default_accuracy_m
+#: A position by WiFi is taken for granted when the cells about it agreed not long before.
+_AGREES_M, _AGREES_S = 10_000.0, 2 * 3600
+_FROZEN, _FROZEN_S = 4, 2 * 3600
 #: A GSM cell reaches 35 km at most (timing advance); LTE's, 100 km, are at sea and in deserts.
 _CELL_REACH_M = 35_000.0
 _CELLS, _CELLS_S, _SAME_TIME_S = 3, 1800, 600
@@ -55,9 +56,13 @@ def fix_of(clue: Clue) -> LastFix:
 
 
 def is_frozen(last: LastFix | None, new: LastFix) -> bool:
-    """Say whether a satellite position is the very same as the last one."""
+    """Say whether a satellite position is the very same as the last one.
+
+    Without an accuracy of its own nothing is known to be frozen: trackers that park repeat theirs.
+    """
     return (
         last is not None
+        and new.accuracy_m != _UNSTATED_M
         and new.source == last.source == GNSS
         and (new.lon, new.lat, new.accuracy_m) == (last.lon, last.lat, last.accuracy_m)
         and new.time_s > last.time_s
@@ -81,7 +86,7 @@ def doubt(person: Person, which: int, device: Device, clues: Sequence[Clue]) -> 
             continue
         doubts[which] = _frozen(person, which, doubts[which], fix, new)
         if new.source == GNSS and new.accuracy_m <= _GOOD_M:
-            doubts[which] = _jumped(person, which, doubts[which], fix, new)
+            doubts[which] = _jumped(person, which, doubts[which], (fix, cell), new)
         if fix:
             errors_m = fix.accuracy_m + new.accuracy_m
             moved_m = apart_m(fix.lon, fix.lat, new.lon, new.lat) - errors_m
@@ -102,27 +107,44 @@ def _frozen(person: Person, which: int, known: Doubt, last: LastFix | None, new:
     return known
 
 
-def _jumped(person: Person, which: int, known: Doubt, last: LastFix | None, new: LastFix) -> Doubt:
+def _jumped(
+    person: Person,
+    which: int,
+    known: Doubt,
+    before: tuple[LastFix | None, LastFix | None],
+    new: LastFix,
+) -> Doubt:
+    last, cell = before
     if known.jump:
-        before, after = known.jump
-        if _is_way(after, new, _CONFIRMS_MPS) and not _is_way(before, new, _FASTEST_MPS):
-            facts = (*_place("from", before), *_place("to", after))
-            add_sign(person, "spoofing", "impossible_speed", after.time_s, which, facts)
+        start, end = known.jump
+        if _is_way(end, new) and not _is_way(start, new):
+            facts = (*_place("from", start), *_place("to", end))
+            add_sign(person, "spoofing", "impossible_speed", end.time_s, which, facts)
         known = replace(known, jump=None)
-    if (
-        last is not None
-        and last.source == GNSS
-        and last.accuracy_m <= _GOOD_M
-        and not _is_way(last, new, _FASTEST_MPS)
-    ):
+        if _is_way(start, new):
+            return known  # back where they were: one position was thrown off
+    if last is not None and _is_sure(last, cell) and not _is_way(last, new):
         known = replace(known, jump=(last, new))
     return known
 
 
-def _is_way(a: LastFix, b: LastFix, fastest_mps: float) -> bool:
+def _is_sure(fix: LastFix, cell: LastFix | None) -> bool:
+    """Say whether a position is one to measure others by: satellites, or WiFi and cells agreeing."""
+    if fix.accuracy_m > _GOOD_M:
+        return False
+    if fix.source == GNSS:
+        return True
+    return (
+        cell is not None
+        and abs(cell.time_s - fix.time_s) <= _AGREES_S
+        and apart_m(fix.lon, fix.lat, cell.lon, cell.lat) <= _AGREES_M
+    )
+
+
+def _is_way(a: LastFix, b: LastFix) -> bool:
     """Say whether somebody can have gone from one position to the other, errors allowed for."""
     moved_m = apart_m(a.lon, a.lat, b.lon, b.lat) - 3 * (a.accuracy_m + b.accuracy_m)
-    return moved_m <= max(_JUMP_M, fastest_mps * (b.time_s - a.time_s))
+    return moved_m <= max(_JUMP_M, reach_m(b.time_s - a.time_s))
 
 
 def _against_satellites(

@@ -53,7 +53,7 @@ from geomon.core.observed import (
 )
 from geomon.core.papers import authorise
 from geomon.core.permits import announce, report_back
-from geomon.core.person import Clue, Device, LastFix, Mark, Person
+from geomon.core.person import Belief, Clue, Device, LastFix, Mark, Person
 from geomon.core.rules import Rules
 from geomon.core.signs import ONLY_DISPOSED, add_sign, dispose, note_tamper
 from geomon.core.spoofing import CELL, JUMP_DEGREES, doubt, is_frozen
@@ -185,10 +185,15 @@ def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Perso
         person,
         inside=add_minutes(person.inside, person.origin_min, which, event.plain),
         newest_s=newest_s,
-        tail=replace(tail, at_s=newest_s, band_s=newest_s if which else tail.band_s),
+        tail=_further_inside(tail, newest_s, which),
         clock_s=clock_s,
         devices=_with(person, which, heard),
     )
+
+
+def _further_inside(tail: Belief, time_s: int, which: int) -> Belief:
+    band_s = time_s if which else tail.band_s
+    return replace(tail, at_s=time_s, inside_s=time_s, band_s=band_s)
 
 
 def _is_plain_step(person: Person, event: Observed) -> bool:
@@ -368,7 +373,8 @@ def _item(clue: Clue, device: int) -> Item | Mark:
     if clue.weight <= PLAIN_WEIGHT:
         weight = DEEP_WEIGHT if clue.weight <= DEEP_WEIGHT else PLAIN_WEIGHT
         return Item(clue.time_s // 60 * 60, weight, 0, device, "")
-    return Mark(clue.time_s, round(clue.weight * 100), source, device, clue.place)
+    far_m = max(int(clue.distance_m) // 1000 * 1000, 0)
+    return Mark(clue.time_s, round(clue.weight * 100), source, device, clue.place, far_m)
 
 
 def _follow(items: list[Item | Mark], newest_s: int) -> bool:
@@ -400,6 +406,9 @@ def _compare(
         outcomes += alerts
     if any(sign.disposed_s for sign in person.signs):
         person.signs = tuple(sign for sign in person.signs if not sign.disposed_s)
+    if any(run.disposed_s for run in person.checks.earlier):
+        left = tuple(run for run in person.checks.earlier if not run.disposed_s)
+        person.checks = replace(person.checks, earlier=left)
     if is_settled_inside(person.tail) and all(
         episode.until_s for episode in person.episodes if episode.kind in OF_CITY
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from timeline import Story
 
-FAR_M = 40_000.0
+FAR_M = 6_000.0
 HENAN, RUNAN, YULIN, HENAN_UNNAMED = "410000", "411727", "450900", "410000"
 
 
@@ -74,10 +74,10 @@ def test_a_place_known_by_its_province_alone_does_not_contradict_a_district() ->
 
 def test_hong_kong_needs_a_leave_that_names_it() -> None:
     story = on_leave("810000")
-    story.stay("09:00", "16 00:00", 10_000, every_s=900, place="810000")
+    story.stay("09:00", "16 00:00", FAR_M, every_s=900, place="810000")
     assert story.told() == []
     story = on_leave(HENAN)
-    story.stay("09:00", "16 00:00", 10_000, every_s=900, place="810000")
+    story.stay("09:00", "16 00:00", FAR_M, every_s=900, place="810000")
     assert story.episodes() == [("off_itinerary", "13 09:00", "")]
 
 
@@ -89,8 +89,8 @@ def test_anywhere_is_anywhere() -> None:
 
 def test_abroad_where_no_place_has_a_code_is_off_the_itinerary() -> None:
     story = on_leave(HENAN)
-    story.stay("09:00", "16 00:00", 400_000, every_s=900, place="")
-    assert story.episodes() == [("off_itinerary", "13 09:00", "")]
+    story.stay("10:15", "16 00:00", 400_000, every_s=900, place="")
+    assert story.episodes() == [("off_itinerary", "13 10:15", "")]
 
 
 def test_a_standing_permit_allows_hours_not_a_day() -> None:

@@ -10,7 +10,7 @@ from geomon.core.plans import Plan
 from geomon.core.rules import Rules
 from geomon.core.step import UnknownPermit
 
-FAR_M = 40_000.0
+FAR_M = 6_000.0
 
 
 def at_home(begin: str = "08:00", end: str = "09:00") -> Story:

@@ -8,15 +8,13 @@ alerts of an episode count 1, 2, 3… and none closes before it opened.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta, timezone
-from typing import NamedTuple
 
 import numpy as np
+from places import CHINA, HOME_M, Fix, circle, clue, fixes, moment, of_day, text, weight, where
 
 from geomon.core.episodes import OF_CITY, Alert
-from geomon.core.evidence import DEEP, DEFAULT_ACCURACY_M, SINGLE, SOURCE_CODE, grade, weigh
+from geomon.core.evidence import DEEP, SINGLE, grade
 from geomon.core.observed import (
     Announced,
     Authorised,
@@ -27,21 +25,12 @@ from geomon.core.observed import (
     Heard,
     Observed,
     PermitSet,
+    PlanSet,
     ReportedBack,
     Sanctioned,
     ZoneSet,
 )
-from geomon.core.person import (
-    Authorisation,
-    Clue,
-    LastFix,
-    Permit,
-    Person,
-    Profile,
-    Sanction,
-    Zone,
-    freeze,
-)
+from geomon.core.person import Authorisation, Permit, Person, Profile, Sanction, Zone, freeze
 from geomon.core.rules import Rules
 from geomon.core.schedules import EVERY_DAY
 from geomon.core.spoofing import fix_of
@@ -55,117 +44,11 @@ __all__ = [
     "circle",
     "fixes",
     "moment",
+    "of_day",
     "text",
     "weight",
     "where",
 ]
-
-CHINA = timezone(timedelta(hours=8))
-#: Metres outside the boundary of someone well within the city.
-HOME_M = -6_000.0
-
-
-def moment(when: str) -> int:
-    """POSIX seconds of a time of these tests."""
-    day, _, clock = when.rpartition(" ")
-    day = day or "13"
-    form = "%m-%d %H:%M:%S" if "-" in day else "%d %H:%M:%S"
-    clock = clock if clock.count(":") == 2 else f"{clock}:00"
-    parsed = datetime.strptime(f"2024 {day} {clock}", f"%Y {form}").replace(tzinfo=CHINA)
-    return int((parsed if "-" in day else parsed.replace(month=2)).timestamp())
-
-
-def text(time_s: int) -> str:
-    """The other way round: "13 09:30", with seconds where there are any; "" for 0."""
-    if not time_s:
-        return ""
-    local = datetime.fromtimestamp(time_s, CHINA)
-    month = "" if local.month == 2 else f"{local.month:02}-"
-    return month + local.strftime("%d %H:%M:%S").removesuffix(":00")
-
-
-class Fix(NamedTuple):
-    """One position: how far outside the boundary (m, inside negative), and how it was measured.
-
-    The boundary runs along a parallel here: `east_m` is how far along it the position lies.
-    """
-
-    time_s: int
-    outside_m: float
-    source: str = "gnss"
-    accuracy_m: float | None = None
-    place: str = "441900"
-    east_m: float = 0.0
-    same: bool = False  # the very same coordinates each time, as no receiver gives
-
-
-def weight(fix: Fix) -> float:
-    """What a fix is worth, in nats."""
-    code = SOURCE_CODE[fix.source]
-    accuracy_m = DEFAULT_ACCURACY_M[code] if fix.accuracy_m is None else fix.accuracy_m
-    return float(weigh(np.array([fix.outside_m]), np.array([accuracy_m]), np.array([code]))[0])
-
-
-def fixes(
-    begin: str,
-    end: str,
-    outside_m: float,
-    *,
-    every_s: float = 60,
-    source: str = "gnss",
-    accuracy_m: float | None = None,
-    place: str = "441900",
-    east_m: float = 0.0,
-    same: bool = False,
-) -> list[Fix]:
-    """Fixes from `begin` to before `end`, one every so often, all at one distance."""
-    times = np.arange(moment(begin), moment(end), every_s).astype(int).tolist()
-    return [Fix(t, outside_m, source, accuracy_m, place, east_m, same) for t in times]
-
-
-def where(outside_m: float, east_m: float = 0.0) -> tuple[float, float]:
-    """Longitude and latitude (WGS-84) of a place on these tests' map."""
-    return (
-        round(114.0 + east_m / (111_195 * math.cos(math.radians(22.5))), 6),
-        round(22.5 - outside_m / 111_195, 6),
-    )
-
-
-def circle(
-    outside_m: float,
-    radius_m: float,
-    *,
-    east_m: float = 0.0,
-    kind: str = "exclusion",
-    zone_id: str = "Z-1",
-    daily: tuple[str, str] | None = None,
-    begin: str = "01-01 00:00",
-    end: str = "12-31 00:00",
-) -> Zone:
-    """A round zone, in force always or between two times of each day."""
-    schedule: tuple[tuple[int, int, int], ...] = ()
-    if daily:
-        schedule = ((EVERY_DAY, _of_day(daily[0]), _of_day(daily[1])),)
-    centre = (where(outside_m, east_m),)
-    return Zone(zone_id, kind, centre, radius_m, schedule, moment(begin), moment(end))
-
-
-def _of_day(clock: str) -> int:
-    hour, minute = clock.split(":")
-    return int(hour) * 3600 + int(minute) * 60
-
-
-def _clue(fix: Fix, device: str) -> Clue:
-    accuracy_m = fix.accuracy_m or float(DEFAULT_ACCURACY_M[SOURCE_CODE[fix.source]])
-    place = fix.place if fix.outside_m > 0 else ""
-    # Receivers wander: no two positions are the very same.
-    wander_m = 0.0 if fix.same else fix.time_s // 60 % 7 * 0.3
-    lon, lat = where(fix.outside_m, fix.east_m + wander_m)
-    worth = weight(fix)
-    return Clue(
-        *(fix.time_s, lon, lat, "wgs84", accuracy_m, fix.source, device),
-        *(fix.outside_m, worth, lon, lat, place),
-    )
 
 
 class Story:
@@ -234,7 +117,7 @@ class Story:
         singles = int((grades == SINGLE).sum())
         codes = [f.time_s // 60 * 2 + int(g == DEEP) for f, g in zip(seen, grades, strict=True)]
         times = [fix.time_s for fix in seen]
-        newest = _clue(max(seen, key=lambda fix: fix.time_s), device)
+        newest = clue(max(seen, key=lambda fix: fix.time_s), device)
         self.take(
             Observed(
                 at_s=at_s,
@@ -245,7 +128,7 @@ class Story:
                 oldest_s=min(times),
                 newest_s=max(times),
                 stored=stored,
-                clues=lambda: [_clue(fix, device) for fix in seen],
+                clues=lambda: [clue(fix, device) for fix in seen],
                 last=fix_of(newest),
                 read_s=max(times) if stored else at_s,
                 battery_pct=battery_pct,
@@ -290,11 +173,17 @@ class Story:
         self.live(seen, device=device)
 
     def heartbeat(
-        self, when: str, *, device: str = "", battery_pct: float = -1.0, flags: int = 0
+        self,
+        when: str,
+        *,
+        device: str = "",
+        read: str = "",
+        battery_pct: float = -1.0,
+        flags: int = 0,
     ) -> None:
-        """Something without a position arrives."""
+        """Something without a position arrives; what it tells was read then, or earlier."""
         which = int((device or self.device) == "wristband")
-        self.take(Heard(moment(when), which, moment(when), battery_pct, flags))
+        self.take(Heard(moment(when), which, moment(read or when), battery_pct, flags))
 
     def heartbeats(self, begin: str, end: str, *, every_s: int = 600, device: str = "") -> None:
         """Something without a position arrives every so often, from `begin` to before `end`."""
@@ -317,6 +206,18 @@ class Story:
         """A place is named for the person, or taken back."""
         self.take(ZoneSet(moment(when), zone, removed))
 
+    def plan(
+        self,
+        when: str,
+        *windows: tuple[str, str],
+        begin: str = "01-01 00:00",
+        end: str = "12-31 00:00",
+        days: int = EVERY_DAY,
+    ) -> None:
+        """The person is given check-in windows of their own; none: exempt."""
+        own = tuple((days, of_day(a), of_day(b)) for a, b in windows)
+        self.take(PlanSet(moment(when), own, moment(begin), moment(end)))
+
     def dispose(self, when: str, alert: Alert) -> None:
         """An officer deals with the episode that an alert told of."""
         self.take(Disposed(moment(when), alert.kind, alert.since_s, moment(when)))
@@ -325,7 +226,8 @@ class Story:
         self, when: str, begin: str, end: str, *, paper: str = "A-1", cancelled: bool = False
     ) -> None:
         """Wearing a wristband is ordered, prolonged or ended."""
-        authorisation = Authorisation(paper, 1, moment(begin), moment(end))
+        span = (moment(begin), moment(end))
+        authorisation = Authorisation(paper, 1, *span, span[1] - span[0])
         self.take(Authorised(moment(when), authorisation, cancelled))
 
     def sanction(self, when: str, kind: str, sanction_id: str) -> None:
