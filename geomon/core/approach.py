@@ -15,7 +15,7 @@ from geomon.core.person import INSIDE, OUTSIDE, LastFix, Person
 from geomon.core.plans import local_day
 from geomon.core.rules import Rules, Wanted, in_supervision, supervised_until_s
 
-__all__ = ["LINE_M", "approach", "approach_deadlines", "note_line"]
+__all__ = ["LINE_M", "approach", "approach_deadlines", "is_haunt", "note_line"]
 
 #: What is nearer to the line than this is looked at.
 LINE_M = 1_500.0
@@ -30,6 +30,13 @@ _STALE_S = 1800
 _SQUARE_DEG, _MOST_HAUNTS = 0.01, 24
 
 
+def is_haunt(person: Person, fix: LastFix, rules: Rules) -> bool:
+    """Say whether the person has been in this square by the line on an earlier day."""
+    square = _square(fix)
+    day = local_day(fix.time_s, rules.utc_offset_s)
+    return any(known == square and first < day for known, first in person.haunts)
+
+
 def note_line(person: Person, before: LastFix | None, new: LastFix, rules: Rules) -> bool:
     """Take a position by the line; say whether the person is heading out near an exit."""
     if new.distance_m < -LINE_M or new.accuracy_m > _GOOD_M:
@@ -37,7 +44,7 @@ def note_line(person: Person, before: LastFix | None, new: LastFix, rules: Rules
     day = local_day(new.time_s, rules.utc_offset_s)
     square = _square(new)
     haunts = dict(person.haunts)
-    known = haunts.get(square, day) < day
+    known = is_haunt(person, new, rules)
     if square not in haunts:
         haunts[square] = day
         kept = sorted(haunts.items(), key=lambda item: -item[1])[:_MOST_HAUNTS]

@@ -93,10 +93,11 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
         weight /= 100
     if not _is_asked(belief, time_s, device):
         return None
+    belief.last_s = time_s
     leaning = 1 if weight > 0 else -1
     if leaning < 0:
         belief.inside_s = time_s
-    elif belief.label != OUTSIDE and belief.inside_s and far_m > reach_m(time_s - belief.inside_s):
+    elif _is_out_of_reach(belief, time_s, far_m):
         return None
     if weight >= _PLACE_WEIGHT:
         belief.runs = _seen(belief.runs, place, time_s)
@@ -119,8 +120,11 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
 
     sure = tuning.sure
     label = OUTSIDE if log_odds >= sure else INSIDE if log_odds <= -sure else UNKNOWN
-    if label == UNKNOWN:
-        return None
+    return _turned(belief, label, log_odds, time_s) if label != UNKNOWN else None
+
+
+def _turned(belief: Belief, label: int, log_odds: float, time_s: int) -> Stay | None:
+    """Put a label that is sure on `belief`; give the stay that this ended, if any."""
     if label == belief.label:
         belief.turn_s = 0
         if label == INSIDE:
@@ -144,6 +148,12 @@ def _is_asked(belief: Belief, time_s: int, device: int) -> bool:
     if device:
         belief.band_s = time_s
     return bool(device) or not belief.band_s or time_s - belief.band_s > BAND_HOLD_S
+
+
+def _is_out_of_reach(belief: Belief, time_s: int, far_m: float) -> bool:
+    """Say whether nobody can have come so far out since the last evidence of being inside."""
+    known_s = belief.inside_s
+    return belief.label != OUTSIDE and known_s > 0 and far_m > reach_m(time_s - known_s)
 
 
 def _beyond_doubt(weight: float) -> float:
@@ -188,9 +198,11 @@ def _skip(belief: Belief, stretch: Inside) -> None:
     belief.band_s = max(belief.band_s, band_s)
     belief.at_s = max(belief.at_s, band_s)
     belief.inside_s = max(belief.inside_s, band_s)
+    belief.last_s = max(belief.last_s, band_s)
     if not belief.band_s or phone_s - belief.band_s > BAND_HOLD_S:
         belief.at_s = max(belief.at_s, phone_s)
         belief.inside_s = max(belief.inside_s, phone_s)
+        belief.last_s = max(belief.last_s, phone_s)
 
 
 def _seen(runs: tuple[Run, ...], place: str, time_s: int) -> tuple[Run, ...]:

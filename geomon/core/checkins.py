@@ -84,8 +84,11 @@ def missed_check_ins(person: Person) -> Iterator[Wanted]:
     if run is None or (run.disposed_s and (said is None or said.since_s != run.since_s)):
         return
     # Of somebody who cannot be reached, lost contact is the news, and not each window besides.
-    quiet = said and said.since_s == run.since_s and open_episode(person, "lost_contact")
-    yield _missed(run, said.step if said and quiet else run.missed)
+    lost = open_episode(person, "lost_contact")
+    # Heard again, it is over, though that is told only now, or the next event told the rest.
+    quiet = lost and not any(device.heard_s > lost.since_s for device in person.devices)
+    again = said and said.since_s == run.since_s and quiet
+    yield _missed(run, said.step if said and again else run.missed)
 
 
 def dispose_run(person: Person, since_s: int, time_s: int) -> bool:

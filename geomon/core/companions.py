@@ -71,9 +71,10 @@ def _is_impossible(person: Person, a: LastFix, b: LastFix, least_m: float) -> bo
 def separations(person: Person, rules: Rules) -> Iterator[Wanted]:
     """Give what there is to say of phone and wristband at the person's clock."""
     known = person.pairing
+    if not known.last_s and not known.together_s:
+        return  # never compared
     said = open_episode(person, "separation")
     supervised = in_supervision(person, person.clock_s)
-    detail = _detail(person)
     if said:
         reason, until_s = "", 0
         if not supervised:
@@ -84,14 +85,14 @@ def separations(person: Person, rules: Rules) -> Iterator[Wanted]:
         yield Wanted(
             *("separation", said.since_s, until_s, said.reason, reason),
             severity="medium",
-            detail=detail,
+            detail=_detail(person),
         )
     elif (
         supervised
         and known.apart_s
         and known.last_s - known.apart_s >= rules.plan(person.profile).apart_s
     ):
-        yield Wanted("separation", known.apart_s, 0, "devices_apart", "", detail=detail)
+        yield Wanted("separation", known.apart_s, 0, "devices_apart", "", detail=_detail(person))
 
 
 def _detail(person: Person) -> tuple[tuple[str, float | str], ...]:

@@ -1,7 +1,7 @@
 """Contact with a person's devices: lost contact, no position, low battery.
 
 "Last heard" and "last fix" are different things. Heard is any upload, whatever is in it; a
-heartbeat is heard and is no position. What arrives late from a device's memory is heard when it arrives.
+heartbeat is heard and is no position. What comes late from a memory is heard when it arrives.
 
 A wristband is expected to report by its own plan, whatever a phone says meanwhile: a phone may lie
 at home. Where nobody wears one, any device will do.
@@ -215,8 +215,10 @@ def _no_fix(person: Person, rules: Rules) -> Iterator[Wanted]:
             yield _ended(said, supervised_until_s(person), "supervision_ended")
         elif seen_s > said.since_s:
             yield _ended(said, min(seen_s, person.clock_s), "fix_again")
+            said = None
         else:
             yield _without_fix(said.since_s, device, which, plan)
+    if said:
         return
     # What it did not send while it was silent, it may still have in its memory.
     since_s = max(seen_s, device.first_s)

@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from geomon.core.contact import last_fix
-from geomon.core.person import Clue, Episode, LastFix, Person
+from geomon.core.person import OUTSIDE, Clue, Episode, LastFix, Person
 from geomon.core.rules import Wanted
 from geomon.core.severity import rank
 
-__all__ = ["OF_CITY", "Alert", "Cause", "reconcile"]
+__all__ = ["OF_CITY", "OF_PLACE", "Alert", "Cause", "reconcile"]
 
 #: Kinds of where a person is: judged from the whole history, so evidence can unsay them.
-_OF_PLACE = frozenset({"leave_city", "overdue_return", "off_itinerary", "exclusion_zone", "curfew"})
+OF_PLACE = frozenset({"leave_city", "overdue_return", "off_itinerary", "exclusion_zone", "curfew"})
 OF_CITY = frozenset({"leave_city", "overdue_return", "off_itinerary"})
 #: What an episode may follow from, likeliest first.
 _CAUSES: Mapping[str, tuple[str, ...]] = {
@@ -89,44 +89,41 @@ def reconcile(
     withdrawn: dict[str, int] = {}
 
     for key, said in list(known.items()):
-        episode = said
         w = want.get(key)
         if w is None:
-            if episode.kind not in _OF_PLACE:
-                if not episode.until_s:
-                    # Another run of missed check-ins has taken its place; it stays missed.
-                    known[key] = replace(episode, until_s=person.clock_s)
-                continue
-            if person.settle_s:
-                continue  # late evidence is being gathered: see `judge`
-            gone = _gone(episode, cause, edge_s)
-            if gone is None:
-                continue
-            reason = (
-                "extended" if gone == Cause.PERMIT and episode.kind == "overdue_return" else gone
-            )
-            if reason == Cause.EVIDENCE:
-                withdrawn[episode.kind] = episode.since_s
-            until_s = episode.until_s or person.clock_s
-            episode = _next(episode, until_s=until_s, closed_reason=reason, gone=True)
-            closings.append(_say(person, "closed", episode, reason, None))
-        elif w.until_s and (w.until_s != episode.until_s or episode.gone):
-            # Closed, or closed earlier or later than was first believed, or withdrawn too soon.
-            episode = _next(episode, until_s=w.until_s, closed_reason=w.closed_reason, gone=False)
-            closings.append(_say(person, "closed", episode, w.closed_reason, w))
-        elif not w.until_s and episode.until_s:
-            episode = _next(episode, until_s=0, closed_reason="", gone=False)
-            openings.append(_say(person, "opened", episode, w.reason, w))
-        elif not w.until_s and (news := _news(episode, w)):
-            episode = _next(
-                episode,
+            known[key], alert = _unwanted(person, said, cause, edge_s)
+            if alert:
+                closings.append(alert)
+                if alert.reason == Cause.EVIDENCE:
+                    withdrawn[said.kind] = said.since_s
+            continue
+        if w.until_s:
+            if w.until_s != said.until_s or said.gone:
+                # Closed, or closed earlier or later than first believed, or withdrawn too soon.
+                known[key] = _next(
+                    said, until_s=w.until_s, closed_reason=w.closed_reason, gone=False
+                )
+                closings.append(_say(person, "closed", known[key], w.closed_reason, w))
+            continue
+        news = _news(said, w)
+        if said.until_s or news:
+            known[key] = _next(
+                said,
+                until_s=0,
+                closed_reason="",
+                gone=False,
                 reason=w.reason,
                 severity=w.severity,
                 proposal=w.proposal[1],
                 step=w.step,
+                ripe_s=w.ripe_s or w.since_s,
             )
-            openings.append(_say(person, "updated", episode, news, w))
-        known[key] = episode
+            phase = "opened" if said.until_s else "updated"
+            reason = w.reason if said.until_s else news
+            openings.append(_say(person, phase, known[key], reason, w))
+        else:
+            # Another plan may count its age from another time: no news, but a deadline.
+            known[key] = replace(said, ripe_s=w.ripe_s or w.since_s)
 
     for key, w in want.items():
         if key in known or 0 < w.until_s < edge_s:
@@ -147,6 +144,24 @@ def reconcile(
     horizon_s = max(person.newest_s - edge_s, 0)
     kept = tuple(e for e in known.values() if _is_kept(e, person, edge_s - horizon_s))
     return kept, closings + openings
+
+
+def _unwanted(
+    person: Person, episode: Episode, cause: str, edge_s: int
+) -> tuple[Episode, Alert | None]:
+    """Give an episode that is no longer wanted, and the alert that says so, if it is to be said."""
+    if episode.kind not in OF_PLACE:
+        # Another run of missed check-ins has taken its place; it stays missed.
+        ended = episode if episode.until_s else replace(episode, until_s=person.clock_s)
+        return ended, None
+    # While late evidence is being gathered, nothing is said of places: see `judge`.
+    gone = None if person.settle_s else _gone(episode, cause, edge_s)
+    if gone is None:
+        return episode, None
+    reason = "extended" if gone == Cause.PERMIT and episode.kind == "overdue_return" else gone
+    until_s = episode.until_s or person.clock_s
+    episode = _next(episode, until_s=until_s, closed_reason=reason, gone=True)
+    return episode, _say(person, "closed", episode, reason, None)
 
 
 def _news(episode: Episode, w: Wanted) -> str:
@@ -180,8 +195,11 @@ def _is_kept(episode: Episode, person: Person, oldest_s: int) -> bool:
         run.since_s == episode.since_s for run in person.checks.earlier
     ):
         return True  # an officer may still deal with it
-    if episode.kind in _OF_PLACE:
-        return episode.until_s >= oldest_s
+    if episode.kind in OF_PLACE:
+        base = person.base
+        # Of a stay that the edge of the history lies in, late evidence may still speak.
+        at_edge = base.label == OUTSIDE and episode.since_s >= base.since_s
+        return at_edge or episode.until_s >= oldest_s
     return person.clock_s - episode.until_s < _KEEP_S
 
 

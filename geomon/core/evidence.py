@@ -56,8 +56,8 @@ class Source(NamedTuple):
 
 #: Satellite: 13 % of urban fixes err by tens of metres more than claimed (street canyons); gross
 #: errors are rare. WiFi: access points move house, and take their old address along to wherever in
-#: the country that is; so no single WiFi fix turns a belief. Cell: the serving tower may stand across
-#: the river, and stays wrong for as long as the phone stays on it: hence the half hour.
+#: the country that is; so no single WiFi fix turns a belief. Cell: the serving tower may stand
+#: across the river, and stays wrong for as long as the phone stays on it: hence the half hour.
 SOURCES = (
     Source("gnss", 15.0, 0.13, 60.0, 0.02, 3_000.0, 0.0, 120.0),
     Source("wifi", 60.0, 0.20, 150.0, 0.05, 5_000.0, 0.005, 600.0),
@@ -71,7 +71,7 @@ DEFAULT_ACCURACY_M = np.array([source.default_accuracy_m for source in SOURCES])
 LIMIT = 8.0
 
 #: Fixes that are plainly or deeply inside are not kept singly, only as minutes: at these weights.
-PLAIN_WEIGHT, DEEP_WEIGHT = -4.5, -6.5
+PLAIN_WEIGHT, DEEP_WEIGHT = -3.5, -6.5
 SINGLE, PLAIN, DEEP = 0, 1, 2
 
 _SIGMA_PER_R68 = 1 / 1.51

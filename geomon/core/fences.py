@@ -24,7 +24,7 @@ from geomon.core.contact import BAND, PHONE
 from geomon.core.evidence import SOURCE_CODE, weigh
 from geomon.core.geodesy import to_circle_m, to_ring_m
 from geomon.core.history import Item
-from geomon.core.permits import uncovered
+from geomon.core.permits import end_of, uncovered
 from geomon.core.person import OUTSIDE, Belief, Clue, Fence, LastFix, Person, Stay, Zone
 from geomon.core.rules import FOREVER, Rules, Wanted, supervised_until_s
 from geomon.core.schedules import windows_between
@@ -44,7 +44,7 @@ _WEIGHTS = (-4.5, -3.0, -1.5, 1.5, 3.0, 4.5)
 _STRONG, _MIDDLE, _WEAK = 3.75, 2.25, 0.75
 #: Few enter a forbidden zone, and stray positions about a home are many: so one is quicker to be
 #: believed than the other.
-_TUNING = {"exclusion": Tuning(2.5, 2.0, doubtful=False), "curfew": Tuning(3.0, 2.5)}
+_TUNING = {"exclusion": Tuning(3.0, 2.0, doubtful=False), "curfew": Tuning(3.0, 2.5)}
 #: On the way home through a city, faster than on foot and slower than the road is empty.
 _HOMEWARD_MPS = 15.0
 #: Weak ones are mostly of poor sources, whose errors last longer.
@@ -62,10 +62,12 @@ class _Minute(NamedTuple):
 
 def set_zone(person: Person, zone: Zone, *, removed: bool) -> None:
     """Name a place for a person, or take it back; where the person is now is looked at again."""
-    if not removed and any(f.zone == zone for f in person.fences):
-        return  # announced again: what is known with regard to it stays known
-    fences = [f for f in person.fences if f.zone.zone_id != zone.zone_id]
-    if not removed:
+    known_as = next((f for f in person.fences if f.zone.zone_id == zone.zone_id), None)
+    fences = [f for f in person.fences if f is not known_as]
+    if known_as and not removed and _shape(known_as.zone) == _shape(zone):
+        # Announced again, or at other times: what is known with regard to the place stays known.
+        fences.append(replace(known_as, zone=zone))
+    elif not removed:
         fence = Fence(zone, _NO_MINUTES, Belief(), Belief())
         # What is known of the present is in the devices' last positions.
         for which, device in enumerate(person.devices):
@@ -73,6 +75,10 @@ def set_zone(person: Person, zone: Zone, *, removed: bool) -> None:
             fence = _added(fence, person, _minutes(zone, which, known))
         fences.append(_refolded(fence, person))
     person.fences = tuple(sorted(fences, key=lambda f: f.zone.zone_id))
+
+
+def _shape(zone: Zone) -> tuple[str, tuple[tuple[float, float], ...], float]:
+    return zone.kind, zone.ring, zone.radius_m
 
 
 def note_fences(person: Person, which: int, clues: Sequence[Clue]) -> None:
@@ -123,13 +129,17 @@ def move_fences(person: Person, shift_min: int, edge_s: int) -> None:
 def breaches(person: Person, rules: Rules) -> Iterator[Wanted]:
     """Give what there is to say of the person's zones, a kind's earliest first."""
     found = [w for fence in person.fences for w in _of_fence(person, fence, rules)]
-    # One open episode of a kind: of two zones in breach at once, the one that began first.
+    # One open episode of a kind: of two zones in breach at once, the one that began first; of two
+    # that began together, what lasts longer.
     opened: set[str] = set()
-    for w in sorted(found, key=lambda w: (w.kind, w.since_s)):
-        if w.until_s or w.kind not in opened:
-            yield w
+    begun: set[tuple[str, int]] = set()
+    for w in sorted(found, key=lambda w: (w.kind, w.since_s, -(w.until_s or FOREVER))):
+        if (w.kind, w.since_s) in begun or (not w.until_s and w.kind in opened):
+            continue
+        begun.add((w.kind, w.since_s))
         if not w.until_s:
             opened.add(w.kind)
+        yield w
 
 
 def fence_deadlines(person: Person, rules: Rules) -> Iterator[int]:
@@ -148,7 +158,7 @@ def fence_deadlines(person: Person, rules: Rules) -> Iterator[int]:
         ):
             yield from (window.from_s, window.from_s + grace_s, window.until_s)
         if fence.zone.kind == "curfew":
-            yield from (p.until_s + grace_s for p in person.permits)
+            yield from (end_of(p) + grace_s for p in person.permits)
 
 
 def _of_fence(person: Person, fence: Fence, rules: Rules) -> Iterator[Wanted]:

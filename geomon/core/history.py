@@ -31,6 +31,7 @@ __all__ = [
     "add_minutes",
     "first_inside",
     "last_before",
+    "last_of_band",
     "walk",
 ]
 
@@ -122,6 +123,19 @@ def last_before(inside: Minutes, origin_min: int, marks: tuple[Mark, ...], time_
     newest_s = (origin_min + bits.bit_length() - 1) * 60 if bits else 0
     at = bisect_left(marks, (time_s + 1,))
     return max(newest_s, marks[at - 1].time_s) if at else newest_s
+
+
+def last_of_band(inside: Minutes, origin_min: int, marks: tuple[Mark, ...], time_s: int) -> int:
+    """Time of a wristband's newest evidence at or before `time_s`; 0 when there is none."""
+    upto = (1 << max(time_s // 60 - origin_min + 1, 0)) - 1
+    bits = (inside[2] | inside[3]) & upto
+    newest_s = (origin_min + bits.bit_length() - 1) * 60 if bits else 0
+    for mark in reversed(marks[: bisect_left(marks, (time_s + 1,))]):
+        if mark.time_s <= newest_s:
+            break
+        if mark.device:
+            return mark.time_s
+    return newest_s
 
 
 def first_inside(inside: Minutes, origin_min: int, marks: tuple[Mark, ...], time_s: int) -> int:

@@ -28,8 +28,9 @@ __all__ = ["judge", "next_deadline"]
 def judge(person: Person, rules: Rules, *, heading_out: bool = False) -> list[Wanted]:
     """Give the episodes that there ought to be at the person's clock.
 
-    `heading_out`: the newest position makes for the line nearby; it is not part of the state. While
-    late evidence is being gathered nothing is said of where the person is: half of it would mislead.
+    `heading_out`: the newest position makes for the line nearby; it is not part of the state.
+    While late evidence is being gathered nothing is said of where the person is: half of it would
+    mislead.
     """
     gathering = bool(person.settle_s)
     wanted = [

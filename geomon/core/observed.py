@@ -78,7 +78,7 @@ class ReportedBack(NamedTuple):
 
 
 class CheckedIn(NamedTuple):
-    """The person checked in (签到) on the phone; `verified` = it was the person, as far as known."""
+    """The person checked in (签到) by phone; `verified` = it was the person, as far as known."""
 
     at_s: int
     time_s: int

@@ -19,7 +19,7 @@ from geomon.core.permits import end_of
 from geomon.core.person import Authorisation, Permit, Person
 from geomon.core.rules import Rules, Wanted, in_supervision
 
-__all__ = ["APPROVERS", "approver_of", "authorise", "notices", "paper_deadlines"]
+__all__ = ["APPROVERS", "approver_of", "authorise", "is_authorised", "notices", "paper_deadlines"]
 
 #: Who may approve a leave, lowest first.
 APPROVERS = ("street", "district", "city")
@@ -53,6 +53,13 @@ def authorise(person: Person, paper: Authorisation, *, cancelled: bool) -> None:
     ]
     person.authorisations = tuple(
         sorted([*kept, paper], key=lambda a: (a.from_s, a.authorisation_id))
+    )
+
+
+def is_authorised(person: Person, time_s: int) -> bool:
+    """Say whether positions of a wristband may be taken then, as far as anybody told us."""
+    return person.profile is None or any(
+        a.from_s <= time_s < a.until_s for a in person.authorisations
     )
 
 
@@ -133,7 +140,7 @@ def _authorisation(person: Person, rules: Rules) -> Wanted | None:
     ended_s = last.until_s if last else 0
     if fix is None or fix.time_s < ended_s:
         return None
-    since_s = said.since_s if said else max(ended_s, band.first_s)
+    since_s = said.since_s if said else fix.time_s
     return _about(since_s, last, "no_authorisation", "low")
 
 

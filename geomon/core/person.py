@@ -212,6 +212,7 @@ class Belief(msgspec.Struct, array_like=True):
     peak: float = 0.0  # largest log odds of this stay outside, before the ceiling; 0 inside
     band_s: int = 0  # last evidence from a wristband
     inside_s: int = 0  # last evidence that pointed inside
+    last_s: int = 0  # last evidence of a device that was asked, whether it counted or not
     runs: tuple[Run, ...] = ()  # places seen since the person was last surely inside
 
 

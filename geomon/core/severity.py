@@ -16,8 +16,8 @@ __all__ = ["RANKS", "escalated", "escalation_deadlines", "raised", "rank"]
 #: Least grave first.
 RANKS = ("info", "low", "medium", "high", "critical")
 #: How far age alone lifts a kind; others stay as they were opened. A missed check-in, a strap cut
-#: or a faked position is as grave as what was found, not as old; a battery that dies is told as lost
-#: contact.
+#: or a faked position is as grave as what was found, not as old; a battery that dies is told as
+#: lost contact.
 _WORST: Mapping[str, str] = {
     "leave_city": "critical",
     "overdue_return": "critical",

@@ -24,7 +24,7 @@ from geomon.core.person import Clue, Device, Doubt, LastFix, Person
 from geomon.core.signs import add_sign
 from geomon.core.travel import reach_m
 
-__all__ = ["CELL", "GNSS", "JUMP_DEGREES", "doubt", "fix_of", "is_frozen"]
+__all__ = ["CELL", "GNSS", "JUMP_DEGREES", "doubt", "fix_of", "is_frozen", "speed_between"]
 
 GNSS, CELL = SOURCE_CODE["gnss"], SOURCE_CODE["cell"]
 
@@ -32,6 +32,8 @@ GNSS, CELL = SOURCE_CODE["gnss"], SOURCE_CODE["cell"]
 _JUMP_M = 20_000.0
 #: A jump of 20 km shows as at least this many degrees of longitude or latitude together.
 JUMP_DEGREES = 0.18
+#: Faster than any train: a band that stores positions in flight lands, it does not jump.
+_FLYING_MPS = 100.0
 _GOOD_M = 100.0
 #: What stands for an accuracy that was not stated.
 _UNSTATED_M = SOURCES[GNSS].default_accuracy_m
@@ -69,6 +71,14 @@ def is_frozen(last: LastFix | None, new: LastFix) -> bool:
     )
 
 
+def speed_between(last: LastFix | None, new: LastFix) -> float:
+    """Give the speed from one position to a later one, errors taken off, m/s."""
+    if last is None or new.time_s <= last.time_s:
+        return 0.0
+    moved_m = apart_m(last.lon, last.lat, new.lon, new.lat) - last.accuracy_m - new.accuracy_m
+    return round(max(moved_m, 0.0) / (new.time_s - last.time_s), 1)
+
+
 def doubt(person: Person, which: int, device: Device, clues: Sequence[Clue]) -> Device:
     """Compare a device's new positions, in time order, with its last ones.
 
@@ -86,11 +96,9 @@ def doubt(person: Person, which: int, device: Device, clues: Sequence[Clue]) -> 
             continue
         doubts[which] = _frozen(person, which, doubts[which], fix, new)
         if new.source == GNSS and new.accuracy_m <= _GOOD_M:
-            doubts[which] = _jumped(person, which, doubts[which], (fix, cell), new)
-        if fix:
-            errors_m = fix.accuracy_m + new.accuracy_m
-            moved_m = apart_m(fix.lon, fix.lat, new.lon, new.lat) - errors_m
-            speed_mps = round(max(moved_m, 0.0) / (new.time_s - fix.time_s), 1)
+            before = (fix if speed_mps <= _FLYING_MPS else None, cell)
+            doubts[which] = _jumped(person, which, doubts[which], before, new)
+        speed_mps = speed_between(fix, new)
         fix = new
     if (doubts[0], doubts[1]) != person.doubts:
         person.doubts = (doubts[0], doubts[1])
@@ -129,7 +137,7 @@ def _jumped(
 
 
 def _is_sure(fix: LastFix, cell: LastFix | None) -> bool:
-    """Say whether a position is one to measure others by: satellites, or WiFi and cells agreeing."""
+    """Say whether to measure others by a position: satellites, or WiFi that cells bear out."""
     if fix.accuracy_m > _GOOD_M:
         return False
     if fix.source == GNSS:

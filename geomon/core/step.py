@@ -20,15 +20,15 @@ from itertools import pairwise
 from msgspec.structs import replace
 
 from geomon.alerts import iso_utc
-from geomon.core.approach import LINE_M, note_line
-from geomon.core.belief import fold, is_settled_inside, take
+from geomon.core.approach import LINE_M, is_haunt, note_line
+from geomon.core.belief import BAND_HOLD_S, fold, is_settled_inside, take
 from geomon.core.checkins import check_in, judge_windows, plan_windows
-from geomon.core.companions import compare_devices
+from geomon.core.companions import PAIR_S, compare_devices
 from geomon.core.contact import BAND, LOW, PHONE, note_heard
-from geomon.core.episodes import OF_CITY, Alert, Cause, reconcile
+from geomon.core.episodes import OF_CITY, OF_PLACE, Alert, Cause, reconcile
 from geomon.core.evidence import DEEP_WEIGHT, PLAIN_WEIGHT, SOURCE_CODE
 from geomon.core.fences import move_fences, note_fences, set_zone, settle_fences
-from geomon.core.history import Item, add_marks, add_minutes
+from geomon.core.history import Item, add_marks, add_minutes, last_of_band
 from geomon.core.judge import judge, next_deadline
 from geomon.core.observed import (
     CASE_OPEN,
@@ -51,12 +51,12 @@ from geomon.core.observed import (
     Sanctioned,
     ZoneSet,
 )
-from geomon.core.papers import authorise
+from geomon.core.papers import authorise, is_authorised
 from geomon.core.permits import announce, report_back
 from geomon.core.person import Belief, Clue, Device, LastFix, Mark, Person
 from geomon.core.rules import Rules
 from geomon.core.signs import ONLY_DISPOSED, add_sign, dispose, note_tamper
-from geomon.core.spoofing import CELL, JUMP_DEGREES, doubt, is_frozen
+from geomon.core.spoofing import CELL, JUMP_DEGREES, doubt, is_frozen, speed_between
 
 __all__ = ["Outcome", "TooLate", "UnknownEpisode", "UnknownPermit", "step"]
 
@@ -66,8 +66,8 @@ _LIVE_S = 120
 _GROWTH_MIN = 60
 #: Fixes kept to explain a decision: the first that pointed to it and the last before it.
 _FIRST_CLUES, _LAST_CLUES = 3, 5
-#: While both devices have sent positions within this time, they are compared.
-_BOTH_S = 2 * 3600
+#: Open episodes that no plain upload changes: papers, time or an officer do.
+_WAITING = ONLY_DISPOSED | {"approval", "authorisation", "permit_expiry"}
 #: Sanctions remembered: two of a kind decide.
 _MOST_SANCTIONS = 16
 #: What of a device's state has to be looked at with every upload.
@@ -136,7 +136,7 @@ def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Perso
         or event.flags & NOTABLE
         or device.state & _WATCHED
         or 0 <= event.battery_pct < rules.low_pct
-        or any(not episode.until_s for episode in person.episodes)
+        or any(not e.until_s and e.kind not in _WAITING for e in person.episodes)
     ):
         return None
     clock_s = max(person.clock_s, event.at_s)
@@ -163,15 +163,16 @@ def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Perso
         event.singles
         or person.settle_s
         or person.fences
-        or event.oldest_s // 60 * 60 < person.newest_s
+        or event.oldest_s // 60 * 60 < tail.last_s
         or not is_settled_inside(tail)
         or (tail.band_s and not which)
-        or not _is_plain_step(person, event)
+        or (which and not is_authorised(person, event.at_s))
+        or not _is_plain_step(person, event, rules)
     ):
         return None
     newest_s = event.newest_s // 60 * 60
     if newest_s // 60 - person.origin_min >= rules.horizon_s // 60 + _GROWTH_MIN:
-        if person.episodes or person.stays:
+        if person.stays or any(e.kind in OF_PLACE for e in person.episodes):
             return None  # what is older than the horizon is no longer spoken of
         person = copy(person)
         _make_room(person, newest_s, rules)
@@ -180,11 +181,12 @@ def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Perso
     if event.last.source == CELL:
         heard = replace(heard, cell=event.last)
     else:
-        heard = replace(heard, fix=event.last)
+        speed_mps = speed_between(heard.fix, event.last) if which else 0.0
+        heard = replace(heard, fix=event.last, speed_mps=speed_mps)
     return replace(
         person,
         inside=add_minutes(person.inside, person.origin_min, which, event.plain),
-        newest_s=newest_s,
+        newest_s=max(person.newest_s, newest_s),
         tail=_further_inside(tail, newest_s, which),
         clock_s=clock_s,
         devices=_with(person, which, heard),
@@ -193,14 +195,16 @@ def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Perso
 
 def _further_inside(tail: Belief, time_s: int, which: int) -> Belief:
     band_s = time_s if which else tail.band_s
-    return replace(tail, at_s=time_s, inside_s=time_s, band_s=band_s)
+    return replace(tail, at_s=time_s, inside_s=time_s, last_s=time_s, band_s=band_s)
 
 
-def _is_plain_step(person: Person, event: Observed) -> bool:
+def _is_plain_step(person: Person, event: Observed, rules: Rules) -> bool:
     """Say whether the newest position has nothing to compare it with that could be odd."""
     last, device = event.last, person.devices[event.device]
     fix, other = device.fix, person.devices[1 - event.device].fix
-    if last.distance_m > -LINE_M or (other and event.newest_s - other.time_s < _BOTH_S):
+    if other and abs(event.newest_s - other.time_s) <= PAIR_S:
+        return False
+    if last.distance_m > -LINE_M and not is_haunt(person, last, rules):
         return False
     doubts = person.doubts[event.device]
     if doubts.frozen or doubts.cells or doubts.jump or is_frozen(fix, last):
@@ -360,7 +364,9 @@ def _observe(person: Person, event: Observed, clues: Sequence[Clue], rules: Rule
         # From the device's memory: gather what else it sends before judging, or a band that
         # uploads newest first would have its absence opened anew with every fix.
         person.settle_s = person.settle_s or person.clock_s + rules.settle_s
-    elif person.settle_s or not _follow(items, newest_s):
+    elif not event.device and _unasked(person, items):
+        return  # the wristband speaks for the person; the phone's word is only kept
+    elif person.settle_s or not _follow(items, person.tail.last_s):
         _settle(person)
     else:
         person.tail = copy(person.tail)
@@ -377,10 +383,20 @@ def _item(clue: Clue, device: int) -> Item | Mark:
     return Mark(clue.time_s, round(clue.weight * 100), source, device, clue.place, far_m)
 
 
-def _follow(items: list[Item | Mark], newest_s: int) -> bool:
-    """Say whether items come one a minute after all that is known, so that belief can go on."""
-    minutes = [newest_s // 60, *(item.time_s // 60 for item in items)]
+def _follow(items: list[Item | Mark], last_s: int) -> bool:
+    """Say whether items come one a minute after all that was asked, so that belief can go on."""
+    minutes = [last_s // 60, *(item.time_s // 60 for item in items)]
     return all(a < b for a, b in pairwise(minutes))
+
+
+def _unasked(person: Person, items: list[Item | Mark]) -> bool:
+    """Say whether a phone's items are none that belief asks for, because a wristband reports."""
+    if not person.tail.band_s or person.settle_s:
+        return False
+    first_s, last_s = items[0].time_s, items[-1].time_s
+    band_s = last_of_band(person.inside, person.origin_min, person.marks, first_s)
+    band_s = band_s or person.base.band_s
+    return bool(band_s) and last_s - band_s <= BAND_HOLD_S
 
 
 def _settle(person: Person) -> None:

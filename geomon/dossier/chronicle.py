@@ -83,8 +83,10 @@ class Chronicle(Replay):
 
     def _step(self, supervisee_id: str, event: Event) -> list[Outcome]:
         raw = None
-        if self._tap.waiting and self._tap.waiting[0].event is event:
-            raw = self._tap.waiting.popleft().raw
+        if self._tap.waiting:  # else it is the end, where time comes and nothing else
+            arrival = self._tap.waiting.popleft()
+            assert arrival.event is event, "a replay steps through all arrivals in order"  # noqa: S101
+            raw = arrival.raw
         if supervisee_id != self._whose:
             return []
         if self._until_s and event.at_s > self._until_s:

@@ -114,7 +114,7 @@ def _of_contact(
     name = "wristband" if which == BAND else "phone"
     lost = next((e for e in open_ones if e.kind == "lost_contact"), None)
     if lost is None:
-        if in_supervision(person, lost_s):
+        if lost_s > end_s and in_supervision(person, lost_s):
             yield _due("lost_contact", name, heard_s, lost_s, end_s, kind="lost_contact")
     elif not lost.out_of_supervision_since_s:
         due_s = newest_s + plan.out_of_supervision_s

@@ -39,6 +39,13 @@ class _Data(msgspec.Struct):
     phase: str
     since: str
     reason: str
+    detected: str | None = None
+    until: str | None = None
+    out_of_supervision_since: str | None = None
+    cause: str | None = None
+    place: str | None = None
+    evidence: list[Any] | None = None
+    proposal: dict[str, Any] | None = None
 
 
 class _CloudEvent(msgspec.Struct):
@@ -53,7 +60,10 @@ def decode_event(raw: bytes) -> dict[str, Any]:
     try:
         event = msgspec.json.decode(raw, type=dict[str, Any])
         said = msgspec.convert(event, _CloudEvent)
-        for text in (said.time, said.data.since):
+        data = said.data
+        cause_since = data.cause.rpartition("/")[2] if data.cause else None
+        times = (said.time, data.since, data.detected, data.until, cause_since)
+        for text in (*times, data.out_of_supervision_since):
             posix(text)
         _number(said.id)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

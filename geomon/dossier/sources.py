@@ -124,11 +124,12 @@ async def _held(supervisee_id: str, kafka: str) -> Held:
     )
     try:
         await consumer.start()
-        # Asking for all topics, not for this one: to ask for one that is not there may make it.
-        await consumer.topics()
-        partitions = consumer.partitions_for_topic(EVENTS)
-        if not partitions:
+        # All topics, and not this one: to ask for one that is not there may make it.
+        if EVENTS not in await consumer.topics():
             raise UnavailableError(f"Kafka at {kafka} has no topic {EVENTS}")
+        consumer.assign([TopicPartition(EVENTS, 0)])
+        await consumer.end_offsets([TopicPartition(EVENTS, 0)])  # learns of its partitions
+        partitions = consumer.partitions_for_topic(EVENTS) or {0}
         first = partition_of(supervisee_id, partitions)
         held = await _read(consumer, supervisee_id, first)
         if not held.raws:

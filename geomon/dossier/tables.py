@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from geomon.core.papers import APPROVERS
 from geomon.dossier.entries import SECTIONS, Dossier, EpisodeEntry
+from geomon.dossier.record import posix
 from geomon.dossier.wording import Wording
 
 __all__ = ["Table", "notes", "person_rows", "tables"]
@@ -54,6 +55,9 @@ def person_rows(dossier: Dossier, words: Wording) -> list[Row]:
     """Give who it is about as pairs."""
     p = dossier.person
     begin_s = dossier.from_s or p.time_s
+    sources = p.sources
+    if len(sources) > 3:
+        sources = [sources[0], f"… {len(sources) - 2} more …", sources[-1]]
     refused = ", ".join(f"{n} {reason}" for reason, n in p.refused.items())
     pairs = [
         ("人员 person", p.supervisee_id),
@@ -63,7 +67,7 @@ def person_rows(dossier: Dossier, words: Wording) -> list[Row]:
         ("消息 events, positions", f"{p.events:,}, {p.fixes:,}"),
         ("告警 alerts, episodes, open", f"{p.alerts:,}, {p.episodes:,}, {p.open:,}"),
         ("拒收 refused", refused),
-        ("来源 from", "; ".join(p.sources)),
+        ("来源 from", "; ".join(sources)),
     ]
     return [{"field 项目": name, "value 内容": value} for name, value in pairs if value]
 
@@ -211,10 +215,18 @@ def _episode(e: Any, words: Wording) -> Row:
         "reason 原因": reason,
         "place 地点": words.places([e.place]) if e.place else "",
         "evidence 证据": str(e.evidence),
-        "follows 起因": (e.cause or "").partition("/")[2],
+        "follows 起因": _cause(e.cause, words),
         "measure 处置": "; ".join(done),
         "record 记录": words.label("mark", e.record),
     }
+
+
+def _cause(episode: str | None, words: Wording) -> str:
+    """Write the episode that another follows from by its kind and, in local time, its beginning."""
+    if not episode:
+        return ""
+    name, _, since = episode.rpartition("/")
+    return f"{words.label('kind', name.rpartition('/')[2])} {words.time(posix(since))}"
 
 
 def _alert(e: Any, words: Wording) -> Row:

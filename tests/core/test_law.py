@@ -45,8 +45,8 @@ def test_the_clock_runs_without_another_event_after_ten_days_and_after_a_month()
 
 
 def test_back_on_the_tenth_day_is_still_for_an_admonition() -> None:
-    story = gone("23 09:00")
-    story.stay("23 09:00", "23 10:00", every_s=600)
+    story = gone("23 08:30")
+    story.stay("23 08:30", "23 10:00", every_s=600)
     assert [a.phase for a in story.alerts] == ["opened", "closed"]
     assert story.alerts[1].proposal == ("admonition", "out_of_supervision", (EPISODE,))
 

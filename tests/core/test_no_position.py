@@ -92,6 +92,17 @@ def test_stored_positions_that_arrive_end_it_at_their_own_time() -> None:
     assert story.told()[1:] == ["closed no_fix since 13 08:00 until 13 09:19 (fix_again)"]
 
 
+def test_an_old_stored_position_ends_one_and_begins_the_next_at_once() -> None:
+    """Seen at 08:40, says the memory at 09:30: since then there is none for too long again."""
+    story = at_home("wristband", "no_fix")
+    story.heartbeats("08:01", "09:30", every_s=60)
+    story.upload("09:30", [Fix(moment("08:40"), HOME_M)], stored=True)
+    assert story.told()[1:] == [
+        "closed no_fix since 13 08:00 until 13 08:40 (fix_again)",
+        "opened no_fix since 13 08:40 (no_usable_fix)",
+    ]
+
+
 # Low battery.
 
 

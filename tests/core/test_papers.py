@@ -73,18 +73,25 @@ def test_a_gap_between_two_orders_is_no_following_order() -> None:
     assert story.told() == ["opened authorisation since 13 00:00 (authorisation_expiring)"]
     story.stay("20 00:10", "23 00:00", every_s=3_600)
     assert story.told()[1:] == [
-        "updated authorisation since 13 00:00 (no_authorisation)",
-        "closed authorisation since 13 00:00 until 22 00:00 (settled)",
+        "closed authorisation since 13 00:00 until 20 00:00 (settled)",
+        "opened authorisation since 20 00:10:05 (no_authorisation)",
+        "closed authorisation since 20 00:10:05 until 22 00:00 (settled)",
     ]
 
 
-def test_positions_after_the_order_has_run_out_are_flagged() -> None:
+@pytest.mark.parametrize("unasked", [False, True])
+def test_positions_after_the_order_has_run_out_are_flagged(unasked: bool) -> None:
+    """Whether or not the order's end was looked at by the clock before they came."""
     story = ordered()
-    story.stay("13 09:00", "20 00:00", every_s=3_600)
-    story.stay("20 00:30", "20 06:00", every_s=3_600)
-    assert story.told()[1:] == ["updated authorisation since 13 00:00 (no_authorisation)"]
-    update = story.alerts[1]
-    assert (update.severity, text(update.detected_s)) == ("low", "20 00:30:05")
+    story.stay("19 23:00", "20 00:00", every_s=600)
+    if unasked:
+        story.clock("20 00:00")
+    story.stay("20 00:10", "20 06:00", every_s=600)
+    assert story.told()[1:] == [
+        "closed authorisation since 13 00:00 until 20 00:00 (settled)",
+        "opened authorisation since 20 00:00 (no_authorisation)",
+    ]
+    assert (story.alerts[2].severity, text(story.alerts[2].detected_s)) == ("low", "20 00:10:05")
 
 
 def test_a_band_that_was_taken_off_in_time_is_not_flagged() -> None:
@@ -120,6 +127,22 @@ def test_an_order_that_is_cancelled_ends_when_that_arrives() -> None:
     assert story.told() == [], "no position since"
     story.stay("13 10:30", "13 12:00", every_s=600)
     assert story.told() == ["opened authorisation since 13 10:00 (no_authorisation)"]
+
+
+@pytest.mark.parametrize(("end", "told"), [("05-13 00:00", 0), ("05-20 00:00", 1)])
+def test_an_order_for_more_than_three_months_is_told(end: str, told: int) -> None:
+    story = announced("authorisation")
+    story.authorise("12 08:00", "13 00:00", end)
+    story.stay("13 09:00", "13 12:00", every_s=600)
+    assert [a.reason for a in story.alerts] == ["over_three_months"] * told
+
+
+def test_an_extension_counts_from_where_the_order_ended() -> None:
+    story = announced("authorisation")
+    story.authorise("01 08:00", "01-01 00:00", "03-30 00:00")
+    story.authorise("13 08:00", "01-01 00:00", "06-28 00:00")
+    story.stay("13 09:00", "13 12:00", every_s=600)
+    assert story.told() == []
 
 
 def test_a_phone_needs_no_order() -> None:
@@ -217,7 +240,9 @@ def test_more_than_thirty_days_within_two_months() -> None:
         )
         story.back(f"{end} 00:00", f"L-{n}")
     assert story.told() == []
-    story.leave("03-06 09:00", "03-10 00:00", "03-18 00:00", approved_by="district")
+    story.leave(
+        "03-06 09:00", "03-10 00:00", "03-18 00:00", permit_id="L-9", approved_by="district"
+    )
     assert story.told() == ["opened approval since 03-06 09:00 (over_30_days_in_two_months)"]
     assert dict(story.alerts[0].detail)["approver"] == "city"
 
@@ -235,7 +260,9 @@ def test_who_came_back_early_spent_fewer_days() -> None:
             approved_by="district",
         )
         story.back(f"{back} 00:00", f"L-{n}")
-    story.leave("03-06 09:00", "03-10 00:00", "03-18 00:00", approved_by="district")
+    story.leave(
+        "03-06 09:00", "03-10 00:00", "03-18 00:00", permit_id="L-9", approved_by="district"
+    )
     assert story.told() == []
 
 

@@ -113,6 +113,35 @@ def test_what_is_found_late_opens_with_the_severity_of_its_age() -> None:
     assert [(a.phase, a.severity) for a in story.alerts] == [("opened", "critical")]
 
 
+def test_what_is_opened_again_has_the_severity_of_its_age() -> None:
+    """Supervision ended and is resumed six hours after the person left."""
+    story = Story(RISING, device="phone")
+    story.supervised("07:00", "01-01 00:00", "13 11:00")
+    story.stay("08:00", "09:00", every_s=600)
+    story.stay("09:00", "10:00", 30_000, every_s=600)
+    story.clock("12:00")
+    story.supervised("15:00", "01-01 00:00", "12-31 00:00")
+    story.clock("15:01")
+    assert [row[1:] for row in risen(story)] == [
+        ("opened", "outside_without_leave", "high"),
+        ("closed", "supervision_ended", "high"),
+        ("opened", "outside_without_leave", "critical"),
+    ]
+
+
+def test_another_level_moves_the_age_from_which_silence_rises() -> None:
+    """Under the loose plan a day of silence is allowed: it rises four hours after that."""
+    story = Story(rules_from(Settings()), device="phone", kinds={"lost_contact"})
+    story.supervised("07:00", "01-01 00:00", "12-31 00:00", level="normal")
+    story.heartbeat("08:00")
+    story.supervised("13 21:00", "01-01 00:00", "12-31 00:00", level="loose")
+    story.clock("14 13:00")
+    assert risen(story) == [
+        ("13 20:00", "opened", "silent", "medium"),
+        ("14 12:00", "updated", "still_open", "high"),
+    ]
+
+
 def test_there_is_an_end_to_how_grave_anything_is() -> None:
     assert raised("critical", 3) == "critical"
     assert raised("info", -1) == "info"

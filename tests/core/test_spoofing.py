@@ -102,6 +102,24 @@ def test_trains_and_airliners_are_no_jumps(speed_mps: int, every_s: int) -> None
     assert story.told() == []
 
 
+@pytest.mark.parametrize("every_s", [60, 120, 300, 600])
+def test_a_band_that_stores_positions_in_flight_takes_off_and_lands(every_s: int) -> None:
+    """An approved flight of 90 minutes, told when it is on the ground again."""
+    story = listening("wristband")
+    story.stay("08:00", "09:00")
+    begin_s = moment("09:00")
+    journey, gone_m = [], 0.0
+    for at_s in range(150 * 60):
+        minute = at_s // 60
+        speed_mps = 250 if 15 <= minute < 75 else 150 if 5 <= minute < 85 else 70
+        gone_m += speed_mps if minute < 90 else 0
+        if at_s % every_s == 0:
+            journey.append(Fix(begin_s + at_s, HOME_M, east_m=gone_m))
+    story.upload("11:30", journey, stored=True)
+    story.clock("12:00")
+    assert story.told() == []
+
+
 def test_switched_off_for_a_flight() -> None:
     story = listening()
     story.live([at("09:00", 0), at("11:00", 1_600_000), at("11:01", 1_600_100)])
@@ -118,31 +136,46 @@ def test_poor_positions_are_not_compared() -> None:
 # The very same position for hours.
 
 
-def frozen(begin: str, end: str, **more: object) -> list[Fix]:
-    return fixes(begin, end, HOME_M, every_s=600, same=True, **more)  # type: ignore[arg-type]
+def frozen(
+    begin: str,
+    end: str,
+    *,
+    every_s: float = 1_800,
+    source: str = "gnss",
+    accuracy_m: float | None = 12.0,
+) -> list[Fix]:
+    return fixes(
+        begin, end, HOME_M, every_s=every_s, source=source, accuracy_m=accuracy_m, same=True
+    )
 
 
 def test_a_satellite_position_that_never_wanders() -> None:
     story = listening()
-    story.live(frozen("08:00", "09:51"))
+    story.live(frozen("08:00", "09:59"))
     assert story.told() == []
-    story.live(frozen("10:00", "11:00"))
+    story.live(frozen("10:00", "12:00"))
     assert story.told() == ["opened spoofing since 13 08:00 (frozen_position)"]
     alert = story.alerts[0]
-    assert alert.detected_s == moment("10:00:05")
+    assert (alert.severity, alert.detected_s) == ("medium", moment("10:00:05"))
     detail = dict(alert.detail)
-    assert (detail["at_lon"], detail["at_lat"], detail["times"]) == (*where(HOME_M), 13)
+    assert (detail["at_lon"], detail["at_lat"], detail["times"]) == (*where(HOME_M), 5)
 
 
 def test_few_positions_the_same_are_a_phone_that_sleeps() -> None:
     story = listening()
-    story.live(fixes("08:00", "12:00", HOME_M, every_s=1_800, same=True))
-    assert story.told() == [], "eight, of four hours"
+    story.live(frozen("08:00", "11:59", every_s=3_600))
+    assert story.told() == [], "four, of three hours"
 
 
 def test_many_the_same_within_minutes_are_a_receiver_that_repeats_itself() -> None:
     story = listening("wristband")
-    story.live(fixes("08:00", "09:59", HOME_M, every_s=60, same=True))
+    story.live(frozen("08:00", "09:59", every_s=60))
+    assert story.told() == []
+
+
+def test_a_tracker_that_parks_and_states_no_accuracy_repeats_its_position() -> None:
+    story = listening()
+    story.live(frozen("08:00", "14 08:00", accuracy_m=None))
     assert story.told() == []
 
 
@@ -154,7 +187,8 @@ def test_a_receiver_at_rest_wanders_by_metres() -> None:
 
 def test_one_that_moves_between_begins_the_count_anew() -> None:
     story = listening()
-    story.live([*frozen("08:00", "09:50"), at("09:50", 4), *frozen("10:00", "11:50")])
+    moved = at("09:45", 4, accuracy_m=12.0)
+    story.live([*frozen("08:00", "09:40"), moved, *frozen("10:00", "11:50")])
     assert story.told() == []
 
 

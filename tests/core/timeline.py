@@ -44,11 +44,45 @@ __all__ = [
     "circle",
     "fixes",
     "moment",
+    "observed",
     "of_day",
     "text",
     "weight",
     "where",
 ]
+
+
+def observed(
+    at_s: int,
+    seen: Sequence[Fix],
+    *,
+    stored: bool = False,
+    device: str = "wristband",
+    battery_pct: float = -1.0,
+    flags: int = 0,
+) -> Observed:
+    """An upload of fixes, as `step` takes it."""
+    weights = np.array([weight(fix) for fix in seen])
+    grades = grade(weights)
+    singles = int((grades == SINGLE).sum())
+    codes = [f.time_s // 60 * 2 + int(g == DEEP) for f, g in zip(seen, grades, strict=True)]
+    times = [fix.time_s for fix in seen]
+    newest = clue(max(seen, key=lambda fix: fix.time_s), device)
+    return Observed(
+        at_s=at_s,
+        device=int(device == "wristband"),
+        plain=[] if singles else codes,
+        singles=singles,
+        fixes=len(seen),
+        oldest_s=min(times),
+        newest_s=max(times),
+        stored=stored,
+        clues=lambda: [clue(fix, device) for fix in seen],
+        last=fix_of(newest),
+        read_s=max(times) if stored else at_s,
+        battery_pct=battery_pct,
+        flags=flags,
+    )
 
 
 class Story:
@@ -110,27 +144,13 @@ class Story:
         flags: int = 0,
     ) -> None:
         """An upload of fixes arrives."""
-        device = device or self.device
         at_s = when if isinstance(when, int) else moment(when)
-        weights = np.array([weight(fix) for fix in seen])
-        grades = grade(weights)
-        singles = int((grades == SINGLE).sum())
-        codes = [f.time_s // 60 * 2 + int(g == DEEP) for f, g in zip(seen, grades, strict=True)]
-        times = [fix.time_s for fix in seen]
-        newest = clue(max(seen, key=lambda fix: fix.time_s), device)
         self.take(
-            Observed(
-                at_s=at_s,
-                device=int(device == "wristband"),
-                plain=[] if singles else codes,
-                singles=singles,
-                fixes=len(seen),
-                oldest_s=min(times),
-                newest_s=max(times),
+            observed(
+                at_s,
+                seen,
                 stored=stored,
-                clues=lambda: [clue(fix, device) for fix in seen],
-                last=fix_of(newest),
-                read_s=max(times) if stored else at_s,
+                device=device or self.device,
                 battery_pct=battery_pct,
                 flags=flags,
             )

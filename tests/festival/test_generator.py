@@ -37,7 +37,7 @@ HOUR = 3600
 @lru_cache(maxsize=1)
 def plans() -> tuple[PersonPlan, ...]:
     """A sample with every part in it."""
-    return tuple(sample_plans(200, SEED))
+    return tuple(sample_plans(150, SEED))
 
 
 @lru_cache(maxsize=1)
@@ -171,7 +171,7 @@ def test_ordinary_life_stays_inside_with_a_margin(zones: ZoneIndex) -> None:
         place = life.track.at(np.arange(BEGIN_S, END_S, 45))
         assert zones.classify(place.lon, place.lat).distance_m.max() < -25.0, plan.role
         checked += 1
-    assert checked > 100
+    assert checked > 70
 
 
 def test_nobody_else_is_silent_for_long() -> None:
