@@ -27,7 +27,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
-__all__ = ["Settings", "Sourced", "load", "rules_from"]
+__all__ = ["Settings", "Sourced", "WatchedSettings", "load", "rules_from"]
 
 #: Raise it when the way of judging changes, so that alerts tell which way judged them.
 _JUDGING = 2
@@ -186,7 +186,7 @@ def load(
     Raises `SettingsError` for an unknown name, a value that does not parse or is out of range, or
     a settings file that is missing though it was named.
     """
-    named = file or (Path(environment["GEOMON_CONFIG"]) if "GEOMON_CONFIG" in environment else None)
+    named = _named_file(file, environment)
     in_file = _read_file(named or DEFAULT_FILE, must_exist=named is not None)
     fields = {f.name: f for f in dataclasses.fields(Settings)}
     values: dict[str, Any] = {}
@@ -214,6 +214,45 @@ def load(
         for name, f in fields.items()
     ]
     return settings, table
+
+
+class WatchedSettings:
+    """Settings that are read again when their file has changed, with the same flags over them."""
+
+    def __init__(
+        self,
+        flags: Mapping[str, Any] | None = None,
+        *,
+        file: Path | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._flags, self._environment = flags, environment
+        self._file = _named_file(file, environment)
+        self._stamp = self._look()
+        self.settings, _ = self._load()
+
+    def again(self) -> Settings | None:
+        """Give the settings if the file is another than at the last look, None otherwise.
+
+        Raises `SettingsError`, once for each change, when they cannot be used.
+        """
+        stamp = self._look()
+        if stamp == self._stamp:
+            return None
+        self._stamp = stamp
+        self.settings, _ = self._load()
+        return self.settings
+
+    def _load(self) -> tuple[Settings, list[Sourced]]:
+        return load(self._flags, file=self._file, environment=self._environment)
+
+    def _look(self) -> tuple[int, int, int]:
+        try:
+            found = (self._file or DEFAULT_FILE).stat()
+        except OSError:
+            return (0, 0, 0)
+        # Editors write a new file and rename it: the inode tells, where times are too coarse.
+        return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def rules_from(settings: Settings) -> Rules:
@@ -258,6 +297,10 @@ def _plan(settings: Settings, level: int) -> Plan:
         overdue_grace_s=seconds("overdue_grace_min"),
         out_of_supervision_s=seconds("out_of_supervision_h", 3600),
     )
+
+
+def _named_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
+    return file or (Path(environment["GEOMON_CONFIG"]) if "GEOMON_CONFIG" in environment else None)
 
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import click
 
 from geomon.cli.options import city_option, config_option
 from geomon.errors import UnavailableError
-from geomon.settings import Settings, load
+from geomon.settings import WatchedSettings
 from geomon.topics import ALERTS, EVENTS, REJECTED, changelog_of
 from geomon.zones.index import zones_for
 
@@ -36,13 +36,16 @@ Example:
 def worker(
     kafka: str | None, redis: str | None, clock: str | None, city: str | None, file: Path | None
 ) -> None:
-    """Judge the events of a Kafka cluster; SIGTERM or Ctrl-C stops it cleanly."""
+    """Judge the events of a Kafka cluster; SIGTERM or Ctrl-C stops it cleanly.
+
+    A settings file that changes is read again: its plans and thresholds then hold.
+    """
     flags = {"kafka": kafka, "redis": redis, "clock": clock, "city": city}
-    settings, _ = load(flags, file=file)
-    _run(settings)
+    _run(WatchedSettings(flags, file=file))
 
 
-def _run(settings: Settings) -> None:
+def _run(watched: WatchedSettings) -> None:
+    settings = watched.settings
     zones = zones_for(settings.city, extra=settings.city_extra, minus=settings.city_minus)
     # Faust is imported only where a stream is run.
     import uvloop  # noqa: PLC0415
@@ -77,6 +80,7 @@ def _run(settings: Settings) -> None:
             zones,
             declare_topics=not ours <= topics.keys(),
             faust_options={"topic_partitions": topics[EVENTS]},
+            watched=watched,
         )
         try:
             await judge.check()

@@ -80,7 +80,8 @@ def separations(person: Person, rules: Rules) -> Iterator[Wanted]:
         if not supervised:
             reason, until_s = "supervision_ended", supervised_until_s(person)
         elif not known.apart_s:
-            reason, until_s = "together_again", known.together_s
+            # A device's clock may be some minutes ahead.
+            reason, until_s = "together_again", min(known.together_s, person.clock_s)
         until_s = max(until_s, said.since_s) if reason else 0
         yield Wanted(
             *("separation", said.since_s, until_s, said.reason, reason),

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
+import msgspec
+
 from geomon.cloudevent import cloud_event
 from geomon.core.episodes import Alert
+from geomon.core.judge import next_deadline
 from geomon.core.observed import ClockAt, Event
 from geomon.core.person import Person, freeze, thaw
 from geomon.core.rules import Rules
@@ -100,6 +103,19 @@ class Desk:
             heappush(self._deadlines, deadline)
         return verdict
 
+    def use(self, rules: Rules, keys: Iterable[bytes]) -> None:
+        """Judge by other rules from now on, and look at everybody anew.
+
+        What was due later may be due already, so each of these people is due at once.
+        """
+        self._rules = rules
+        self.meet(keys)
+        self._deadlines.clear()
+        for supervisee_id, person in self._people.items():
+            due_s = person.clock_s + 1
+            self._people[supervisee_id] = msgspec.structs.replace(person, due_s=due_s)
+            heappush(self._deadlines, (due_s, supervisee_id))
+
     def forget(self) -> None:
         """Forget everybody: partitions have moved, or what was judged could not be made safe."""
         self._people.clear()
@@ -110,8 +126,13 @@ class Desk:
         self.forget()
         for key in keys:
             supervisee_id = key.decode()
-            due_s = self._person(supervisee_id).due_s
+            person = self._person(supervisee_id)
+            # Kept under other rules perhaps: what these ask for may be due earlier.
+            due_s = min(filter(None, (person.due_s, next_deadline(person, self._rules))), default=0)
             if due_s:
+                if due_s != person.due_s:
+                    person = msgspec.structs.replace(person, due_s=due_s)
+                    self._people[supervisee_id] = person
                 heappush(self._deadlines, (due_s, supervisee_id))
 
     def _person(self, supervisee_id: str) -> Person:

@@ -28,9 +28,9 @@ from faust.types import TP
 from mode.utils.logging import CompositeLogger
 
 from geomon.core.rules import Rules
-from geomon.errors import UnavailableError
+from geomon.errors import SettingsError, UnavailableError
 from geomon.intake import Intake, Raw
-from geomon.settings import Settings, rules_from
+from geomon.settings import Settings, WatchedSettings, rules_from
 from geomon.sinks.redis import RedisSink
 from geomon.stream.desk import Desk, Verdict, frozen
 from geomon.stream.people import PeopleTable
@@ -50,7 +50,8 @@ class Worker:
     """A Faust app that judges the events of the partitions it is given.
 
     `declare_topics=False` is for a broker that knows no CreateTopics (the embedded one): there the
-    topics must exist already.
+    topics must exist already. `watched` settings are looked at while the worker runs: plans,
+    thresholds and all else that rules are made of are then taken from them.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Worker:
         *,
         declare_topics: bool = True,
         faust_options: dict[str, Any] | None = None,
+        watched: WatchedSettings | None = None,
     ) -> None:
         self.settings = settings
         self.rules: Rules = rules_from(settings)
         self.counts: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
         self._sink = RedisSink(settings.redis)
+        self._watched = watched
         self._lock = asyncio.Lock()
         self._failed = asyncio.Event()
         self._failure: Exception | None = None
@@ -101,6 +104,8 @@ class Worker:
         self.app.on_partitions_revoked.connect(self._revoked)
         if live:
             self.app.timer(_TICK_S, name="deadlines")(self._tick)
+        if watched is not None:
+            self.app.timer(_TICK_S, name="settings")(self._reread)
 
     async def check(self) -> None:
         """Make sure that Redis answers before anything is taken in; raises redis-py's error."""
@@ -209,6 +214,25 @@ class Worker:
                 lambda whose: time_s if self.people.partition_of[whose.encode()] in ready else 0
             )
             await self._make_safe(verdict)
+
+    async def _reread(self) -> None:
+        """Take other rules when the settings' file has changed; a mistake in it changes nothing."""
+        if self._watched is None or self.app.rebalancing:
+            return
+        try:
+            settings = self._watched.again()
+        except SettingsError as error:
+            log.warning("the settings stay as they were: %s", error)
+            return
+        if settings is None:
+            return
+        rules = rules_from(settings)
+        if rules == self.rules:
+            return
+        async with self._lock, self._or_end():
+            log.info("rules %s take the place of %s", rules.version, self.rules.version)
+            self.rules = rules
+            self.desk.use(rules, self.people.held({tp.partition for tp in self._assigned()}))
 
     def _read_to_end(self) -> set[int]:
         """Give the partitions of which every message there is has been judged.
