@@ -112,6 +112,8 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
         log_odds = log(p / (1 - p))
         if leaning == belief.leaning:
             weight *= 1 - exp(-elapsed_s / _CORRELATION_S[source])
+    if leaning > 0:
+        belief.outside_s = time_s
     log_odds += weight
     _mark_turn(belief, leaning, log_odds, time_s)
     belief.at_s = time_s
@@ -132,7 +134,10 @@ def _turned(belief: Belief, label: int, log_odds: float, time_s: int) -> Stay | 
         else:
             belief.peak = max(belief.peak, log_odds)
         return None
-    ended = Stay(belief.label, belief.since_s, belief.turn_s, time_s, belief.peak, belief.runs)
+    ended = Stay(
+        *(belief.label, belief.since_s, belief.turn_s, time_s, belief.peak, belief.runs),
+        belief.outside_s,
+    )
     if label == INSIDE:
         belief.runs = ()
     belief.label = label

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from geomon.alerts import iso_utc
 from geomon.core.observed import CHARGING, POWER_OFF, Heard, Observed
 from geomon.core.permits import end_of
@@ -29,6 +31,7 @@ __all__ = [
     "band_is_expected",
     "contact_deadlines",
     "contacts",
+    "in_contact",
     "last_fix",
     "note_heard",
     "open_episode",
@@ -58,12 +61,18 @@ def last_fix(device: Device) -> LastFix | None:
     return max((f for f in (device.fix, device.cell) if f), default=None)
 
 
-def note_heard(device: Device, event: Heard | Observed, plan: Plan) -> Device:
-    """Give a device after something was heard of it: when, and what it said of its battery."""
-    read_s = event.read_s
+def in_contact(device: Device, which: int, at_s: int, plan: Plan) -> Device:
+    """Give a device after something was heard of it."""
     # Silence is no reporting without a position, however short of lost contact it stays.
-    silent = event.at_s - device.heard_s > plan.no_fix_s[event.device] // 2
-    first_s = event.at_s if silent else device.first_s
+    silent = at_s - device.heard_s > plan.no_fix_s[which] // 2
+    first_s = at_s if silent else device.first_s
+    return replace(device, heard_s=max(device.heard_s, at_s), first_s=first_s)
+
+
+def note_heard(device: Device, event: Heard | Observed, plan: Plan) -> Device:
+    """Give a device after an upload: when it was, and what it said of the battery."""
+    device = in_contact(device, event.device, event.at_s, plan)
+    read_s = event.read_s
     low_s, battery_pct, state = device.low_s, device.battery_pct, device.state
     if event.battery_pct >= 0 and read_s >= device.read_s:
         battery_pct = event.battery_pct
@@ -78,16 +87,12 @@ def note_heard(device: Device, event: Heard | Observed, plan: Plan) -> Device:
     # Whatever arrives shows that it is on, unless it is the word that it is being switched off.
     off = event.flags & POWER_OFF and read_s >= device.read_s
     state = (state | POWER_OFF) if off else (state & ~POWER_OFF)
-    return Device(
-        max(device.heard_s, event.at_s),
-        first_s,
-        battery_pct,
-        state,
-        max(device.read_s, read_s),
-        low_s,
-        device.speed_mps,
-        device.fix,
-        device.cell,
+    return replace(
+        device,
+        battery_pct=battery_pct,
+        state=state,
+        read_s=max(device.read_s, read_s),
+        low_s=low_s,
     )
 
 

@@ -195,6 +195,8 @@ def _is_kept(episode: Episode, person: Person, oldest_s: int) -> bool:
         run.since_s == episode.since_s for run in person.checks.earlier
     ):
         return True  # an officer may still deal with it
+    if any(device.heard_s == episode.since_s for device in person.devices):
+        return True  # named after what was heard last: it could be told under this name again
     if episode.kind in OF_PLACE:
         base = person.base
         # Of a stay that the edge of the history lies in, late evidence may still speak.

@@ -163,7 +163,7 @@ def fence_deadlines(person: Person, rules: Rules) -> Iterator[int]:
 
 def _of_fence(person: Person, fence: Fence, rules: Rules) -> Iterator[Wanted]:
     zone, tail = fence.zone, fence.tail
-    running = Stay(tail.label, tail.since_s, FOREVER, FOREVER, tail.peak, ())
+    running = Stay(*(tail.label, tail.since_s, FOREVER, FOREVER, tail.peak, ()), tail.outside_s)
     begin_s = max(zone.from_s, person.profile.from_s if person.profile else 0)
     end_s = min(zone.until_s, supervised_until_s(person))
     look_s = max(_edge_s(person) - _DAY_S, begin_s) if zone.schedule else begin_s
@@ -191,7 +191,7 @@ def _in_window(
     for since_s, until_s in pieces:
         if since_s > clock_s or min(until_s, clock_s) < since_s + grace_s:
             continue
-        if not _is_still_away(person, fence, rules, since_s):
+        if not _is_still_away(person, fence, rules, stay, since_s):
             continue
         closed_s = until_s if until_s <= clock_s else 0
         left = "back_in_place" if curfew else "left_zone"
@@ -213,21 +213,21 @@ def _in_window(
         )
 
 
-def _is_still_away(person: Person, fence: Fence, rules: Rules, since_s: int) -> bool:
+def _is_still_away(person: Person, fence: Fence, rules: Rules, stay: Stay, since_s: int) -> bool:
     """Say whether a breach that was believed before a window lasted into it.
 
     Somebody last seen on the way home shortly before it is not known to be away; somebody seen too
     far off to be home in time is.
     """
+    if stay.outside_s >= since_s:
+        return True  # seen so in the window
+    if stay.until_s != FOREVER:
+        return False
     tail = fence.tail
-    if tail.label != OUTSIDE or tail.since_s >= since_s:
-        return True  # it ended later, or began in the window
     plan = rules.plan(person.profile)
     if fence.zone.kind == "exclusion":
         which = BAND if person.devices[BAND].heard_s else PHONE
         return tail.leaning > 0 and tail.at_s >= since_s - plan.report_s[which]
-    if tail.leaning > 0 and tail.at_s >= since_s:
-        return True
     if not fence.clues:
         return False
     last = fence.clues[-1]

@@ -212,6 +212,7 @@ class Belief(msgspec.Struct, array_like=True):
     peak: float = 0.0  # largest log odds of this stay outside, before the ceiling; 0 inside
     band_s: int = 0  # last evidence from a wristband
     inside_s: int = 0  # last evidence that pointed inside
+    outside_s: int = 0  # last evidence that pointed outside
     last_s: int = 0  # last evidence of a device that was asked, whether it counted or not
     runs: tuple[Run, ...] = ()  # places seen since the person was last surely inside
 
@@ -225,6 +226,7 @@ class Stay(NamedTuple):
     decided_s: int  # time of the evidence that ended it
     peak: float
     runs: tuple[Run, ...]
+    outside_s: int = 0  # of a stay outside: the last evidence that pointed there
 
 
 class Clue(NamedTuple):

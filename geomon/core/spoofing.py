@@ -37,6 +37,8 @@ _FLYING_MPS = 100.0
 _GOOD_M = 100.0
 #: What stands for an accuracy that was not stated.
 _UNSTATED_M = SOURCES[GNSS].default_accuracy_m
+#: At the place of a jump still, however long after it.
+_SAME_PLACE_M = 2_000.0
 #: A position by WiFi is taken for granted when the cells about it agreed not long before.
 _AGREES_M, _AGREES_S = 10_000.0, 2 * 3600
 _FROZEN, _FROZEN_S = 4, 2 * 3600
@@ -125,7 +127,8 @@ def _jumped(
     last, cell = before
     if known.jump:
         start, end = known.jump
-        if _is_way(end, new) and not _is_way(start, new):
+        stayed = apart_m(end.lon, end.lat, new.lon, new.lat) <= _SAME_PLACE_M
+        if stayed or (_is_way(end, new) and not _is_way(start, new)):
             facts = (*_place("from", start), *_place("to", end))
             add_sign(person, "spoofing", "impossible_speed", end.time_s, which, facts)
         known = replace(known, jump=None)

@@ -24,7 +24,7 @@ from geomon.core.approach import LINE_M, is_haunt, note_line
 from geomon.core.belief import BAND_HOLD_S, fold, is_settled_inside, take
 from geomon.core.checkins import check_in, judge_windows, plan_windows
 from geomon.core.companions import PAIR_S, compare_devices
-from geomon.core.contact import BAND, LOW, PHONE, note_heard
+from geomon.core.contact import BAND, LOW, PHONE, in_contact, note_heard
 from geomon.core.episodes import OF_CITY, OF_PLACE, Alert, Cause, reconcile
 from geomon.core.evidence import DEEP_WEIGHT, PLAIN_WEIGHT, SOURCE_CODE
 from geomon.core.fences import move_fences, note_fences, set_zone, settle_fences
@@ -141,14 +141,14 @@ def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Perso
         return None
     clock_s = max(person.clock_s, event.at_s)
     heard_s = max(device.heard_s, event.at_s)
-    battery_pct = device.battery_pct
+    battery_pct, state = device.battery_pct, device.state & CHARGING
     if event.battery_pct >= 0 and event.read_s >= device.read_s:
-        battery_pct = event.battery_pct
+        battery_pct, state = event.battery_pct, event.flags & CHARGING
     heard = Device(
         heard_s=heard_s,
         first_s=device.first_s,
         battery_pct=battery_pct,
-        state=event.flags & CHARGING,
+        state=state,
         read_s=max(device.read_s, event.read_s),
         speed_mps=device.speed_mps,
         fix=device.fix,
@@ -251,10 +251,8 @@ def _announce(person: Person, event: Event, rules: Rules, outcomes: list[Outcome
             outcomes.append(UnknownPermit(unknown))
             return
     elif isinstance(event, CheckedIn):
-        device = person.devices[PHONE]
-        heard_s = max(device.heard_s, event.at_s)
-        device = replace(device, heard_s=heard_s, first_s=device.first_s or heard_s)
-        person.devices = _with(person, PHONE, device)
+        phone = in_contact(person.devices[PHONE], PHONE, event.at_s, rules.plan(person.profile))
+        person.devices = _with(person, PHONE, phone)
         check_in(person, event)
     elif isinstance(event, Disposed):
         if not dispose(person, event) and event.kind in ONLY_DISPOSED:

@@ -275,3 +275,13 @@ def test_nobody_is_lost_after_supervision() -> None:
     story.heartbeat("08:00")
     story.clock("20 09:00")
     assert story.told() == []
+
+
+def test_an_upload_that_says_nothing_of_the_battery_takes_it_off_no_charger() -> None:
+    """However the upload is taken: the quick way of all that is plainly inside, or the other."""
+    story = Story(device="phone", kinds={"lost_contact"})
+    story.stay("07:00", "08:00", every_s=600)
+    story.heartbeat("08:00", battery_pct=4, flags=CHARGING)
+    story.stay("08:10", "09:00", every_s=600)
+    story.clock("22:00")
+    assert story.told() == ["opened lost_contact since 13 08:50:05 (silent)"]

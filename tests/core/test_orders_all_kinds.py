@@ -51,8 +51,20 @@ class Doing(NamedTuple):
 
 
 _WHAT = [
-    *("home", "home", "out", "out", "drive", "apart", "memory", "heard", "heard", "pings"),
-    *("check_in", "leave", "back", "announce", "zone", "zone", "plan", "order", "sanction"),
+    *("home", "home", "out", "out", "drive", "apart", "apart", "memory", "heard", "heard", "pings"),
+    *(
+        "check_in",
+        "leave",
+        "leave",
+        "leave",
+        "back",
+        "announce",
+        "zone",
+        "zone",
+        "plan",
+        "order",
+        "sanction",
+    ),
     *("dispose", "dispose", "time"),
 ]
 DOINGS = st.lists(
@@ -235,7 +247,7 @@ def test_these_lives_are_worth_testing() -> None:
     """All kinds are told of, and nearly all of them end."""
     seen: set[tuple[str, str]] = set()
 
-    @settings(derandomize=True, deadline=None, max_examples=250, database=None)
+    @settings(derandomize=True, deadline=None, max_examples=300, database=None)
     @given(DOINGS)
     def collect(doings: list[Doing]) -> None:
         seen.update((a.kind, a.phase) for a in Life().live(doings).story.alerts)

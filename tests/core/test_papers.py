@@ -74,8 +74,8 @@ def test_a_gap_between_two_orders_is_no_following_order() -> None:
     story.stay("20 00:10", "23 00:00", every_s=3_600)
     assert story.told()[1:] == [
         "closed authorisation since 13 00:00 until 20 00:00 (settled)",
-        "opened authorisation since 20 00:10:05 (no_authorisation)",
-        "closed authorisation since 20 00:10:05 until 22 00:00 (settled)",
+        "opened authorisation since 20 00:10 (no_authorisation)",
+        "closed authorisation since 20 00:10 until 22 00:00 (settled)",
     ]
 
 
@@ -89,7 +89,7 @@ def test_positions_after_the_order_has_run_out_are_flagged(unasked: bool) -> Non
     story.stay("20 00:10", "20 06:00", every_s=600)
     assert story.told()[1:] == [
         "closed authorisation since 13 00:00 until 20 00:00 (settled)",
-        "opened authorisation since 20 00:00 (no_authorisation)",
+        "opened authorisation since 20 00:10 (no_authorisation)",
     ]
     assert (story.alerts[2].severity, text(story.alerts[2].detected_s)) == ("low", "20 00:10:05")
 
@@ -112,10 +112,10 @@ def test_a_band_that_nobody_ordered() -> None:
     story = announced("authorisation")
     story.fix("13 09:00", HOME_M)
     story.stay("13 09:10", "14 09:00", every_s=600)
-    assert story.told() == ["opened authorisation since 13 09:00:05 (no_authorisation)"]
+    assert story.told() == ["opened authorisation since 13 09:00 (no_authorisation)"]
     assert story.alerts[0].detail == ()
     story.authorise("14 10:00", "14 10:00", "05-14 10:00")
-    assert story.told()[1:] == ["closed authorisation since 13 09:00:05 until 14 10:00 (settled)"]
+    assert story.told()[1:] == ["closed authorisation since 13 09:00 until 14 10:00 (settled)"]
 
 
 def test_an_order_that_is_cancelled_ends_when_that_arrives() -> None:
@@ -126,7 +126,7 @@ def test_an_order_that_is_cancelled_ends_when_that_arrives() -> None:
     story.authorise("13 10:20", "01-01 00:00", "03-30 00:00", cancelled=True)
     assert story.told() == [], "no position since"
     story.stay("13 10:30", "13 12:00", every_s=600)
-    assert story.told() == ["opened authorisation since 13 10:00 (no_authorisation)"]
+    assert story.told() == ["opened authorisation since 13 10:30 (no_authorisation)"]
 
 
 @pytest.mark.parametrize(("end", "told"), [("05-13 00:00", 0), ("05-20 00:00", 1)])

@@ -165,3 +165,14 @@ def test_every_upload_twice_changes_nothing() -> None:
                     two.story.upload(when + 21, [phone], device="phone")
     assert len(once.told()) == 2
     assert twice.told() == once.told()
+
+
+def test_a_clock_some_minutes_ahead_closes_nothing_in_the_future() -> None:
+    two = Two()
+    two.report("09:00", "10:00", 2_000)
+    ahead = moment("10:04")
+    two.story.upload("10:00", [Fix(ahead, HOME_M)], device="wristband")
+    two.story.upload("10:00:10", [Fix(ahead + 5, HOME_M)], device="phone")
+    assert two.told()[1:] == [
+        "closed separation since 13 09:00:20 until 13 10:00:10 (together_again)"
+    ]

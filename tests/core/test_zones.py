@@ -74,8 +74,10 @@ def test_driving_past_is_not_entering() -> None:
     assert story.told() == []
 
 
-@pytest.mark.parametrize(("source", "accuracy_m"), [("wifi", 100.0), ("cell", 1_000.0)])
-def test_one_poor_fix_in_the_zone_is_not_believed(source: str, accuracy_m: float) -> None:
+@pytest.mark.parametrize(
+    ("source", "accuracy_m"), [("gnss", 8.0), ("wifi", 100.0), ("cell", 1_000.0)]
+)
+def test_one_fix_in_the_zone_is_not_believed(source: str, accuracy_m: float) -> None:
     story = forbidden()
     story.fix("08:00", -3_000, source, accuracy_m=accuracy_m)
     story.stay("08:01", "09:00")
