@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from geomon import events
+from geomon.alerts import KINDS
 from geomon.core.observed import (
     Announced,
     Authorised,
@@ -90,7 +91,7 @@ def _of_a_moment(
     if isinstance(event, events.Sanction):
         return Sanctioned(at_s, Sanction(event.sanction_id, event.kind, time_s))
     named = _EPISODE.fullmatch(event.episode)
-    if not named or named[1] != event.supervisee_id:
+    if not named or named[1] != event.supervisee_id or named[2] not in KINDS:
         raise Refusal("bad_episode")
     try:
         since = datetime.strptime(named[3], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)

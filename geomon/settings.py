@@ -103,7 +103,7 @@ class Settings:
         24.0, "h", "Age at which the last position no longer says where someone is.", least=1
     )
     travel_allowance_h: float = _setting(
-        24.0, "h", "Time on leave for the way between city and destination.", least=0
+        36.0, "h", "Time on leave for the way between city and destination.", least=0
     )
     standing_allowance_h: float = _setting(4.0, "h", "The same under a standing permit.", least=0)
     utc_offset_h: float = _setting(

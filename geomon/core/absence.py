@@ -54,7 +54,9 @@ def absence_deadlines(person: Person, rules: Rules) -> Iterator[int]:
 def _outside(person: Person) -> Iterator[Stay]:
     """Give the stays outside, cut to the time of supervision; the running one until forever."""
     tail = person.tail
-    running = Stay(tail.label, tail.since_s, FOREVER, FOREVER, tail.peak, tail.runs)
+    running = Stay(
+        *(tail.label, tail.since_s, FOREVER, FOREVER, tail.peak, tail.runs), tail.outside_s
+    )
     begin_s, end_s = 0, FOREVER
     if person.profile:
         begin_s, end_s = person.profile.from_s, person.profile.until_s
@@ -75,9 +77,12 @@ def _without_leave(
         overdue = since_s > stay.since_s
         reason, permit_id = "outside_without_leave", ""
         if overdue:
-            if min(until_s, person.clock_s) < since_s + rules.plan(person.profile).overdue_grace_s:
-                continue
             permit = next(p for p in person.permits if end_of(p) == since_s)
+            ripe_s = since_s + rules.plan(person.profile).overdue_grace_s
+            if min(_presumed_back_s(person, stay, until_s), person.clock_s) < ripe_s:
+                continue
+            if permit.returned_s and stay.outside_s <= since_s:
+                continue  # reported back, and nothing has said otherwise
             reason, permit_id = _whereabouts(stay, permit, since_s), permit.permit_id
         yield Wanted(
             "overdue_return" if overdue else "leave_city",
@@ -90,6 +95,12 @@ def _without_leave(
             stay.runs[-1].place if stay.runs else "",
             confidence(stay.peak),
         )
+
+
+def _presumed_back_s(person: Person, stay: Stay, until_s: int) -> int:
+    """Give when the person came back, as far as the newest evidence says, sure or not yet."""
+    turning = stay.until_s == FOREVER and person.tail.turn_s and person.tail.leaning < 0
+    return min(until_s, person.tail.turn_s) if turning else until_s
 
 
 def _silent(person: Person, rules: Rules, outside: list[Stay]) -> Iterator[Wanted]:

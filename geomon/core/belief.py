@@ -7,6 +7,9 @@ the other:
    fades: p moves towards 1/2 as a two-state Markov chain does.
 2. *Errors repeat.* A position wrong by 300 m is wrong by 300 m a minute later. Evidence that
    points the way the last one did counts for 1 - exp(-dt / correlation time of its source).
+   An access point that moved house gives the same wrong place for hours, whatever other sources
+   say in between; and satellite positions a little beyond the line are wrong together for as long
+   as the device lies between the same walls.
 3. *Doubt.* Part of an error never averages out: the map's, an access point's, that of the walls
    around. So evidence that someone believed inside has left counts in full from CLEAR on, and not
    at all below DOUBT, where they could well be inside still: whoever lives beside the line is not
@@ -34,7 +37,7 @@ from __future__ import annotations
 from math import exp, log
 from typing import NamedTuple
 
-from geomon.core.evidence import SOURCES
+from geomon.core.evidence import SOURCE_CODE, SOURCES
 from geomon.core.history import Inside, Item, Minutes, walk
 from geomon.core.person import INSIDE, OUTSIDE, UNKNOWN, Belief, Mark, Run, Stay
 from geomon.core.travel import reach_m
@@ -74,6 +77,12 @@ class Tuning(NamedTuple):
 
 CITY = Tuning()
 
+_WIFI = SOURCE_CODE["wifi"]
+_MOVED_HOUSE_S = 3600
+#: Evidence weaker than this is of positions within some 300 m of the line.
+_BEYOND_WALLS = 4.45
+_WALLS_S = 1400
+
 _CORRELATION_S = tuple(source.correlation_s for source in SOURCES)
 _FADE_PER_S = 2 * CROSSINGS_PER_H / 3600
 
@@ -101,8 +110,9 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
         return None
     if weight >= _PLACE_WEIGHT:
         belief.runs = _seen(belief.runs, place, time_s)
-    if leaning > 0 and belief.label == INSIDE and tuning.doubtful:
-        weight = _beyond_doubt(weight)
+    if leaning > 0 and belief.label != OUTSIDE and tuning.doubtful:
+        weight = _beyond_doubt(weight) if belief.label == INSIDE else weight
+        weight *= _news_of_wifi(belief, item)
         if not weight:
             return None
     log_odds = belief.log_odds
@@ -111,7 +121,9 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
         p = 0.5 + (1 / (1 + exp(-log_odds)) - 0.5) * exp(-_FADE_PER_S * elapsed_s)
         log_odds = log(p / (1 - p))
         if leaning == belief.leaning:
-            weight *= 1 - exp(-elapsed_s / _CORRELATION_S[source])
+            near = leaning > 0 and belief.label != OUTSIDE and weight < _BEYOND_WALLS
+            lasts_s = _WALLS_S if near and tuning.doubtful else _CORRELATION_S[source]
+            weight *= 1 - exp(-elapsed_s / lasts_s)
     if leaning > 0:
         belief.outside_s = time_s
     log_odds += weight
@@ -159,6 +171,16 @@ def _is_out_of_reach(belief: Belief, time_s: int, far_m: float) -> bool:
     """Say whether nobody can have come so far out since the last evidence of being inside."""
     known_s = belief.inside_s
     return belief.label != OUTSIDE and known_s > 0 and far_m > reach_m(time_s - known_s)
+
+
+def _news_of_wifi(belief: Belief, item: Item | Mark) -> float:
+    """Give how much of a WiFi position is not what one in the same place had said before."""
+    if item.source != _WIFI:
+        return 1.0
+    same = belief.wifi_s and item.far_m == belief.wifi_far_m
+    news = 1 - exp(-(item.time_s - belief.wifi_s) / _MOVED_HOUSE_S) if same else 1.0
+    belief.wifi_s, belief.wifi_far_m = item.time_s, item.far_m
+    return news
 
 
 def _beyond_doubt(weight: float) -> float:

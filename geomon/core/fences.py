@@ -28,7 +28,7 @@ from geomon.core.permits import end_of, uncovered
 from geomon.core.person import OUTSIDE, Belief, Clue, Fence, LastFix, Person, Stay, Zone
 from geomon.core.rules import FOREVER, Rules, Wanted, supervised_until_s
 from geomon.core.schedules import windows_between
-from geomon.core.spoofing import fix_of
+from geomon.core.spoofing import CELL, fix_of
 
 __all__ = [
     "breaches",
@@ -45,8 +45,8 @@ _STRONG, _MIDDLE, _WEAK = 3.75, 2.25, 0.75
 #: Few enter a forbidden zone, and stray positions about a home are many: so one is quicker to be
 #: believed than the other.
 _TUNING = {"exclusion": Tuning(3.0, 2.0, doubtful=False), "curfew": Tuning(3.0, 2.5)}
-#: On the way home through a city, faster than on foot and slower than the road is empty.
-_HOMEWARD_MPS = 15.0
+#: The usual reach of a cell in a city.
+_CELL_M = 1_000.0
 #: Weak ones are mostly of poor sources, whose errors last longer.
 _SOURCES = tuple(SOURCE_CODE["unknown" if abs(w) < _MIDDLE else "gnss"] for w in _WEIGHTS)
 _NO_MINUTES = (b"",) * (2 * len(_WEIGHTS))
@@ -216,24 +216,14 @@ def _in_window(
 def _is_still_away(person: Person, fence: Fence, rules: Rules, stay: Stay, since_s: int) -> bool:
     """Say whether a breach that was believed before a window lasted into it.
 
-    Somebody last seen on the way home shortly before it is not known to be away; somebody seen too
-    far off to be home in time is.
+    Somebody last seen on the way home is not known to be away an hour later: the next position
+    tells. From a forbidden zone nobody is on the way home: what was seen just before will do.
     """
-    if stay.outside_s >= since_s:
-        return True  # seen so in the window
-    if stay.until_s != FOREVER:
-        return False
-    tail = fence.tail
-    plan = rules.plan(person.profile)
-    if fence.zone.kind == "exclusion":
-        which = BAND if person.devices[BAND].heard_s else PHONE
-        return tail.leaning > 0 and tail.at_s >= since_s - plan.report_s[which]
-    if not fence.clues:
-        return False
-    last = fence.clues[-1]
-    way_m = _breach_m(fence.zone, fix_of(last))
-    home_s = last.time_s + way_m / _HOMEWARD_MPS
-    return tail.leaning > 0 and home_s > since_s + plan.curfew_grace_s
+    if stay.outside_s >= since_s or fence.zone.kind != "exclusion":
+        return stay.outside_s >= since_s
+    which = BAND if person.devices[BAND].heard_s else PHONE
+    since_s -= rules.plan(person.profile).report_s[which]
+    return stay.until_s == FOREVER and stay.outside_s >= since_s
 
 
 def _tuning(fence: Fence) -> Tuning:
@@ -242,9 +232,18 @@ def _tuning(fence: Fence) -> Tuning:
 
 def _minutes(zone: Zone, which: int, fixes: Sequence[LastFix]) -> list[_Minute]:
     """Give what fixes are worth, in time order; those that say next to nothing left out."""
-    if not fixes:
+    # The mast that serves a phone stands hundreds of metres off, more than a zone is wide: a cell
+    # speaks of a zone only from well beyond what it covers.
+    measured = [(fix, _breach_m(zone, fix)) for fix in fixes]
+    kept = [
+        (fix, breach_m)
+        for fix, breach_m in measured
+        if fix.source != CELL or abs(breach_m) > 3 * fix.accuracy_m + _CELL_M
+    ]
+    if not kept:
         return []
-    distance_m = np.array([_breach_m(zone, fix) for fix in fixes])
+    fixes = [fix for fix, _ in kept]
+    distance_m = np.array([breach_m for _, breach_m in kept])
     accuracy_m = np.array([fix.accuracy_m for fix in fixes])
     weights = weigh(distance_m, accuracy_m, np.array([fix.source for fix in fixes])).tolist()
     found = []

@@ -203,7 +203,7 @@ class Run(NamedTuple):
 class Belief(msgspec.Struct, array_like=True):
     """Where evidence up to `at_s` leads: a left fold over it, so it can go on from here."""
 
-    log_odds: float = -2.0  # of being outside, within +-belief.CEILING; of a stranger, 12 %
+    log_odds: float = -3.0  # of being outside, within +-belief.CEILING; of a stranger, 5 %
     at_s: int = 0  # time of the last evidence that counted
     leaning: int = 0  # which way that evidence pointed: -1 inside, +1 outside
     label: int = UNKNOWN
@@ -213,6 +213,8 @@ class Belief(msgspec.Struct, array_like=True):
     band_s: int = 0  # last evidence from a wristband
     inside_s: int = 0  # last evidence that pointed inside
     outside_s: int = 0  # last evidence that pointed outside
+    wifi_s: int = 0  # last evidence by WiFi that pointed outside,
+    wifi_far_m: int = 0  # and how far out it was
     last_s: int = 0  # last evidence of a device that was asked, whether it counted or not
     runs: tuple[Run, ...] = ()  # places seen since the person was last surely inside
 

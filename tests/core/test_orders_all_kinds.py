@@ -256,7 +256,7 @@ def test_these_lives_are_worth_testing() -> None:
     assert {kind for kind, phase in seen if phase == "opened"} >= set(KINDS) - {"off_itinerary"}
     assert {kind for kind, phase in seen if phase == "closed"} >= {
         *("leave_city", "lost_contact", "low_battery", "tamper", "spoofing", "missed_check_in"),
-        *("exclusion_zone", "curfew", "authorisation", "approval", "border_approach"),
+        *("exclusion_zone", "curfew", "authorisation", "border_approach"),
     }
 
 
