@@ -139,7 +139,7 @@ class Intake:
                     continue
                 reason = "datum_undeclared" if event.datum is None else "datum_unknown"
                 rejected += [Rejected(raw, reason, "", whose, at) for at in sent_at]
-            arrivals.append(_arrival(event, raw, received_s, rejected))
+            arrivals.append(_arrival(event, raw, received_s, rejected, mocked=_is_mocked(event)))
         if fixes:
             self._place(fixes, pending, arrivals, rejected)
         if rejected:
@@ -311,6 +311,11 @@ def _arrival(
     except Refusal as refusal:
         rejected.append(Rejected(raw, refusal.reason, refusal.detail, event.supervisee_id))
         return None
+
+
+def _is_mocked(event: events.Event) -> bool:
+    """Say whether a device says that positions are faked, whatever they are worth otherwise."""
+    return isinstance(event, events.Upload) and any(fix.mock is True for fix in event.fixes)
 
 
 def _heartbeat(upload: events.Upload, raw: Raw, received_s: int, *, mocked: bool) -> Heard:

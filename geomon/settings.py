@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ __all__ = ["Settings", "Sourced", "WatchedSettings", "load", "rules_from"]
 _JUDGING = 2
 
 _LEVELS = ", ".join(LEVELS)
+
+_DAY_H, _MOST_OFFSET_H = 24, 14
 
 DEFAULT_FILE = Path("geomon.toml")
 
@@ -203,6 +206,7 @@ def load(
             values[name] = _parse(fields[name], value, source)
             sources[name] = source
     settings = Settings(**values)
+    _check(settings)
     table = [
         Sourced(
             name,
@@ -321,6 +325,19 @@ def _from_environment(environment: Mapping[str, str], known: set[str]) -> dict[s
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _check(settings: Settings) -> None:
+    """Check what one setting alone does not say; raises `SettingsError`."""
+    if not -_MOST_OFFSET_H <= settings.utc_offset_h <= _MOST_OFFSET_H:
+        raise SettingsError(f"utc_offset_h must be between -{_MOST_OFFSET_H} and {_MOST_OFFSET_H}")
+    if any(number != round(number) for number in settings.check_ins):
+        raise SettingsError("check_ins must be whole numbers")
+    for begin_h, end_h in zip(settings.check_in_from_h, settings.check_in_until_h, strict=True):
+        if not begin_h < end_h <= _DAY_H:
+            raise SettingsError(
+                f"check_in_from_h must be before check_in_until_h, and that at most {_DAY_H}"
+            )
+
+
 def _parse(f: dataclasses.Field[Any], value: Any, source: str) -> Any:
     kind = {
         "str": str,
@@ -342,6 +359,8 @@ def _parse(f: dataclasses.Field[Any], value: Any, source: str) -> Any:
             raise SettingsError(f"{source}: {f.name}: one value, or one for each of {_LEVELS}")
     least, among = f.metadata["least"], f.metadata["among"]
     values = parsed if isinstance(parsed, list) else [parsed]
+    if not all(math.isfinite(v) for v in values if isinstance(v, float)):
+        raise SettingsError(f"{source}: {f.name} must be a finite number")
     if least is not None and not all(v >= least for v in values):
         raise SettingsError(f"{source}: {f.name} must be at least {least} {f.metadata['unit']}")
     if among and parsed not in among:

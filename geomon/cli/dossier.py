@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.markup import escape
 
-from geomon.cli.options import city_option, config_option
-from geomon.cli.output import json_option, print_rows, reading_bar, talk
+from geomon.cli.options import Time, city_option, config_option
+from geomon.cli.output import json_option, print_rows, talk
+from geomon.cli.reading import lines_of
 from geomon.core.rules import Rules
 from geomon.dossier import Dossier, Record, dossier_of
 from geomon.dossier.rows import json_rows
 from geomon.dossier.tables import notes, tables
 from geomon.dossier.wording import Wording
-from geomon.errors import Refusal, SettingsError, UnavailableError, UserError
-from geomon.events import parse_time
+from geomon.errors import SettingsError, UnavailableError, UserError
 from geomon.intake import Intake, Raw
-from geomon.replay import open_recording, read_recording
 from geomon.settings import Settings, load, rules_from
 from geomon.sinks.redis import public_url
 from geomon.topics import EVENTS
@@ -42,26 +39,11 @@ Examples:
 """
 
 
-class _Time(click.ParamType):
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        text = str(value)
-        # A date is its beginning, in China's time.
-        whole = f"{text}T00:00:00+08:00" if len(text) == len("2024-02-09") else text
-        try:
-            return parse_time(whole)
-        except Refusal as refusal:
-            self.fail(f"{text!r}: {refusal}", param, ctx)
-
-
 @click.command(epilog=EPILOG)
 @click.argument("supervisee_id")
 @click.argument("files", metavar="[FILE...]", nargs=-1)
-@click.option("--from", "begin", type=_Time(), help="Show from here on: RFC 3339, or a date.")
-@click.option("--until", type=_Time(), help="As it was then. Default: the recording's end, or now.")
+@click.option("--from", "begin", type=Time(), help="Show from here on: RFC 3339, or a date.")
+@click.option("--until", type=Time(), help="As it was then. Default: the recording's end, or now.")
 @json_option
 @click.option(
     "--html",
@@ -131,7 +113,7 @@ class _Desk:
         from geomon.dossier.sources import events_of  # noqa: PLC0415  (needs a Kafka client)
 
         with ExitStack() as stack:
-            raws = events_of(self._whose, _lines(files, stack))
+            raws = events_of(self._whose, lines_of(files, stack))
             found = self._compose(raws, self._until_s, None, list(files))
         if found is None:
             raise UserError(f"nothing is known of {self._whose} in {', '.join(files)}")
@@ -217,22 +199,6 @@ def _print(
 def _clean(text: str) -> str:
     """What came over the wire must not steer the terminal."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _lines(files: tuple[str, ...], stack: ExitStack) -> Iterator[Raw]:
-    """Read the lines of the files one after the other, with a progress bar on a terminal."""
-    progress = stack.enter_context(reading_bar(shown=talk.is_terminal and sys.stderr.isatty()))
-    for name in files:
-        stream = stack.enter_context(open_recording(name))
-        size = Path(name).stat().st_size if name != "-" else None
-        task = progress.add_task(Path(name).name, total=size)
-        # What has been read of the file itself: of a packed one, its packed bytes.
-        told: Callable[[], int] = (getattr(stream, "fileobj", None) or stream).tell
-        for number, raw in enumerate(read_recording(stream, name)):
-            if size and number % 2_000 == 0:
-                progress.update(task, completed=told())
-            yield raw
-        progress.remove_task(task)
 
 
 def _say(text: str) -> None:

@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-__all__ = ["city_option", "config_option"]
+from geomon.errors import Refusal
+from geomon.events import parse_time
+
+__all__ = ["Time", "city_option", "config_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Time(click.ParamType):
+    """A time: RFC 3339, or a date, which is its beginning in China's time."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Give the time, aware, in UTC."""
+        text = str(value)
+        # A duty room thinks in days.
+        whole = f"{text}T00:00:00+08:00" if len(text) == len("2024-02-09") else text
+        try:
+            return parse_time(whole)
+        except Refusal as refusal:
+            self.fail(f"{text!r}: {refusal}", param, ctx)
 
 
 def config_option(command: F) -> F:

@@ -5,25 +5,23 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 import msgspec
-from rich.progress import TaskID
 from rich.text import Text
 
 from geomon.cli.board import alert_line, heading
-from geomon.cli.options import city_option, config_option
-from geomon.cli.output import json_option, reading_bar, talk
-from geomon.errors import Refusal
-from geomon.events import parse_time
+from geomon.cli.options import Time, city_option, config_option
+from geomon.cli.output import json_option, talk
+from geomon.cli.reading import lines_of
 from geomon.intake import Intake, Raw, Rejected
 from geomon.pacing import paced
-from geomon.replay import Replay, open_recording, read_recording
+from geomon.replay import Replay
 from geomon.settings import Settings, load, rules_from
 from geomon.zones.index import zones_for
 
@@ -38,21 +36,9 @@ Examples:
 """
 
 
-class _Time(click.ParamType):
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        try:
-            return parse_time(str(value))
-        except Refusal as refusal:
-            self.fail(f"{value!r}: {refusal}", param, ctx)
-
-
 @click.command(epilog=EPILOG)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--until", type=_Time(), help="Let all clocks run on to this time (RFC 3339).")
+@click.option("--until", type=Time(), help="Let all clocks run on: RFC 3339, or a date.")
 @click.option(
     "--speed",
     type=click.FloatRange(min=0, min_open=True),
@@ -79,8 +65,7 @@ def replay(
     settings, _ = load({"city": city, "kafka": kafka}, file=file)
     until_s = int(until.timestamp()) if until else 0
     with ExitStack() as stack:
-        streams = [(name, stack.enter_context(open_recording(name))) for name in files]
-        lines = _lines(streams, stack)
+        lines: Iterable[Raw] = lines_of(files, stack)
         if speed:
             lines = paced(lines, speed)
         if kafka:
@@ -134,25 +119,6 @@ def _send(lines: Iterable[Raw], settings: Settings, until_s: int) -> None:
     )
     talk.print(f"{sent:,} events sent to {settings.kafka}")
     _tell_rejections(rejections)
-
-
-def _lines(streams: list[tuple[str, IO[bytes]]], stack: ExitStack) -> Iterator[Raw]:
-    """Read the files one after the other, with a progress bar on a terminal."""
-    if not talk.is_terminal:
-        for name, stream in streams:
-            yield from read_recording(stream, name)
-        return
-    progress = stack.enter_context(reading_bar(shown=True))
-    for name, stream in streams:
-        size = Path(name).stat().st_size if name != "-" else None
-        task: TaskID = progress.add_task(Path(name).name, total=size)
-        # What has been read of the file itself: of a packed one, its packed bytes.
-        source: Any = getattr(stream, "fileobj", None) or stream
-        for number, raw in enumerate(read_recording(stream, name)):
-            if size and number % 2_000 == 0:
-                progress.update(task, completed=source.tell())
-            yield raw
-        progress.remove_task(task)
 
 
 def _tell_rejected(rejected: Rejected) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +14,10 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from geomon.cli.options import config_option
-from geomon.cli.output import json_option, print_rows, reading_bar, talk
+from geomon.cli.options import Time, config_option
+from geomon.cli.output import json_option, print_rows, talk
+from geomon.cli.reading import lines_of
 from geomon.errors import Refusal, UserError, ZoneError
-from geomon.events import parse_time
-from geomon.intake import Raw
-from geomon.replay import open_recording, read_recording
 from geomon.report import GROUPINGS, LoggedAlert, People, Report, decode_alert, summarise
 from geomon.report.register import read_register
 from geomon.report.rows import csv_columns, csv_rows, json_rows
@@ -43,25 +41,10 @@ Examples:
 """
 
 
-class _Time(click.ParamType):
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        text = str(value)
-        # A duty room thinks in days: a date is its beginning, in the city's time.
-        whole = f"{text}T00:00:00+08:00" if len(text) == len("2024-02-09") else text
-        try:
-            return parse_time(whole)
-        except Refusal as refusal:
-            self.fail(f"{text!r}: {refusal}", param, ctx)
-
-
 @click.command(epilog=EPILOG)
 @click.argument("files", metavar="[FILE...]", nargs=-1)
-@click.option("--from", "begin", type=_Time(), help="Begin of the period: RFC 3339, or a date.")
-@click.option("--until", type=_Time(), help="Its end, not in it. Default: the log's end, or now.")
+@click.option("--from", "begin", type=Time(), help="Begin of the period: RFC 3339, or a date.")
+@click.option("--until", type=Time(), help="Its end, not in it. Default: the log's end, or now.")
 @click.option("--by", type=click.Choice(GROUPINGS), help="One row of figures for each.")
 @click.option("--people", type=click.IntRange(min=1), metavar="N", help="How many are supervised.")
 @click.option(
@@ -196,7 +179,7 @@ class _Alerts:
         self.broken_by_reason: Counter[str] = Counter()
 
     def of_files(self, files: tuple[str, ...], stack: ExitStack) -> Iterator[LoggedAlert]:
-        for raw in _lines(files, stack):
+        for raw in lines_of(files, stack):
             if alert := self._decoded(raw.data, raw.where):
                 yield alert
 
@@ -233,23 +216,7 @@ def _register(files: tuple[str, ...], stack: ExitStack) -> People:
     def tell(raw: Any, refusal: Refusal) -> None:
         talk.print(f"refused {raw.where}: {refusal}", markup=False, soft_wrap=True)
 
-    people = read_register(_lines(files, stack), tell)
+    people = read_register(lines_of(files, stack), tell)
     if not people:
         raise UserError(f"{', '.join(files)}: no `supervisee` event in it")
     return people
-
-
-def _lines(files: tuple[str, ...], stack: ExitStack) -> Iterator[Raw]:
-    """Read the lines of the files one after the other, with a progress bar on a terminal."""
-    progress = stack.enter_context(reading_bar(shown=talk.is_terminal))
-    for name in files:
-        stream = stack.enter_context(open_recording(name))
-        size = Path(name).stat().st_size if name != "-" else None
-        task = progress.add_task(Path(name).name, total=size)
-        # What has been read of the file itself: of a packed one, its packed bytes.
-        told: Callable[[], int] = (getattr(stream, "fileobj", None) or stream).tell
-        for number, raw in enumerate(read_recording(stream, name)):
-            if size and number % 2_000 == 0:
-                progress.update(task, completed=told())
-            yield raw
-        progress.remove_task(task)

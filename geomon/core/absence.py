@@ -204,16 +204,17 @@ def _off_itinerary(person: Person, rules: Rules, stay: Stay) -> Iterator[Wanted]
                 last_s, place = seen_s, run.place
             elif since_s:
                 if last_s - since_s >= allowance_s:
-                    yield _strayed(
-                        stay, span.permits[0].permit_id, since_s, first_s, "at_destination", place
-                    )
+                    permit_id = span.permits[0].permit_id
+                    strayed = _strayed(stay, permit_id, since_s, first_s, "at_destination", place)
+                    yield strayed._replace(ripe_s=since_s + allowance_s)
                 since_s = 0
         back = span.until_s == stay.until_s  # though the leave goes on
         if since_s and (back or not covered(person.permits, span.until_s, span.until_s + 1)):
             if last_s - since_s >= allowance_s:
                 ended_s = span.until_s if span.until_s <= person.clock_s else 0
                 why = _why_closed(person, ended_s) if back else "leave_ended"
-                yield _strayed(stay, span.permits[0].permit_id, since_s, ended_s, why, place)
+                strayed = _strayed(stay, span.permits[0].permit_id, since_s, ended_s, why, place)
+                yield strayed._replace(ripe_s=since_s + allowance_s)
             since_s = 0
 
 

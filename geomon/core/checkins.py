@@ -109,12 +109,13 @@ def dispose_run(person: Person, since_s: int, time_s: int) -> bool:
 
 
 def _missed(run: MissedRun, step: int) -> Wanted:
-    reason = "missed_again" if run.missed > 1 else "no_check_in"
+    # Graver, like news of it, by what has been told: see `quiet` above.
+    reason = "missed_again" if step > 1 else "no_check_in"
     return Wanted(
         *("missed_check_in", run.since_s, run.disposed_s),
         *("late_check_in" if run.late_s else reason, "disposed"),
         step=step,
-        severity="low" if run.missed == 1 else "medium" if run.missed < _GRAVE else "high",
+        severity="low" if step <= 1 else "medium" if step < _GRAVE else "high",
         detail=(
             ("missed", run.missed),
             (

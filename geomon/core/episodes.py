@@ -154,6 +154,8 @@ def _unwanted(
         # Another run of missed check-ins has taken its place; it stays missed.
         ended = episode if episode.until_s else replace(episode, until_s=person.clock_s)
         return ended, None
+    if cause == Cause.ZONE and episode.until_s:
+        return replace(episode, gone=True), None  # what was stays, whatever is named from now on
     # While late evidence is being gathered, nothing is said of places: see `judge`.
     gone = None if person.settle_s else _gone(episode, cause, edge_s)
     if gone is None:

@@ -289,10 +289,13 @@ def test_silent_on_the_way_home_is_not_known_to_be_away() -> None:
     assert story.told() == []
 
 
-def test_seen_too_far_off_to_be_home_in_time_is_known_to_be_away() -> None:
+def test_what_was_seen_before_the_window_is_not_told_of_it_until_something_is_seen_in_it() -> None:
+    """Nobody is called away on a position from before: they may be home by then."""
     story = at_night()
-    story.stay("20:00", "21:58", HOME_M + 60_000)
-    story.clock("23:59")
+    story.stay("20:00", "21:58", AWAY_M)
+    story.clock("23:30")
+    assert story.told() == []
+    story.fix("23:40", AWAY_M)
     assert story.told() == ["opened curfew since 13 22:00 (away_from_place)"]
 
 
