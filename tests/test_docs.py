@@ -14,7 +14,7 @@ import subprocess
 import sys
 import typing
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -33,12 +33,14 @@ from geomon.cloudevent import cloud_event
 from geomon.core.episodes import Alert
 from geomon.core.evidence import SOURCES
 from geomon.core.person import Clue
-from geomon.core.rules import Rules
+from geomon.core.plans import LEVELS
+from geomon.core.rules import Rules, Wanted
+from geomon.core.severity import RANKS, escalated
 from geomon.embedded.redis import EmbeddedRedis
 from geomon.intake import Intake, Raw, Rejected
 from geomon.rejections import rejection_record
 from geomon.replay import Replay, open_recording, read_recording
-from geomon.settings import Settings
+from geomon.settings import Settings, load, rules_from
 from geomon.sinks.redis import RedisSink
 from geomon.topics import ALERTS, EVENTS, REJECTED, changelog_of
 from geomon.zones.index import ZoneIndex
@@ -152,13 +154,38 @@ def default_of(option: click.Option) -> str:
 def test_every_field_of_json_rows_is_in_the_reference(arguments: str) -> None:
     done = CliRunner().invoke(cli, arguments.split())
     assert done.exit_code == 0, done.output
-    section = next(
-        REFERENCE[name] for name in COMMANDS if name.startswith(f"geomon {arguments[:9]}")
-    )
+    assert json_fields(arguments) == list(msgspec.json.decode(done.output.splitlines()[0]))
+
+
+def json_fields(command: str) -> list[str]:
+    """What the reference says that each row of a command has in JSON."""
+    section = next(REFERENCE[name] for name in COMMANDS if name.startswith(f"geomon {command[:9]}"))
     listed = re.search(r"JSON fields:(.*?)\. ?(?:\n\n| [A-Z])", section.text + "\n\n", re.DOTALL)
     assert listed
-    documented = re.findall(r"`(\w+)`", listed[1])
-    assert documented == list(msgspec.json.decode(done.output.splitlines()[0]))
+    return re.findall(r"`(\w+)`", listed[1])
+
+
+def test_every_field_of_a_report_is_in_the_reference(zones: ZoneIndex, tmp_path: Path) -> None:
+    replay = Replay(Intake(zones), rules_from(Settings()))
+    with open_recording(str(recording_path("C"))) as recording:
+        told = list(replay.feed(read_recording(recording, "C")))
+    log = tmp_path / "alerts.ndjson"
+    log.write_bytes(b"\n".join(msgspec.json.encode(alert) for alert in told))
+    until = ["--until", "2024-02-13T12:00:00+08:00"]  # the person is still outside
+    done = CliRunner().invoke(cli, ["report", "--json", *until, str(log)])
+    assert done.exit_code == 0, done.output
+    row = msgspec.json.decode(next(line for line in done.output.splitlines() if line[:1] == "{"))
+    assert json_fields("report") == list(row)
+    parts = {key: re.findall(r"`(\w+)`", cells[1]) for key, cells in of_parts("geomon report")}
+    assert parts["breaches.<category>"] == list(row["breaches"]["left_without_leave"][0])
+    assert parts["delays.<kind>"] == list(row["delays"]["leave_city"])
+    assert parts["open_cases"] == list(row["open_cases"][0])
+
+
+def of_parts(command: str) -> Iterable[tuple[str, Row]]:
+    """The second table of a command: what the objects inside its rows have."""
+    section = next(REFERENCE[name] for name in COMMANDS if name.startswith(command))
+    return section.keyed(1).items()
 
 
 @pytest.mark.parametrize(
@@ -187,7 +214,7 @@ def test_exit_codes_are_those_of_the_reference(
 
 def test_every_setting_is_in_the_reference_with_default_unit_and_meaning() -> None:
     def written(value: Any) -> str:
-        return ",".join(value) if isinstance(value, list) else str(value)
+        return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
     standard = Settings()
     wanted = [
@@ -195,6 +222,37 @@ def test_every_setting_is_in_the_reference_with_default_unit_and_meaning() -> No
         for f in fields(Settings)
     ]
     assert [[cell.strip("`") for cell in row] for row in REFERENCE["Settings"].tables[0]] == wanted
+
+
+def test_every_setting_of_a_plan_is_explained() -> None:
+    plans = {f.name for f in fields(Settings) if f.metadata["levels"]}
+    named = set(re.findall(r"`(\w+)`", REFERENCE["Plans"].text))
+    assert plans <= named
+    assert {name for name in named if name.endswith(("_min", "_m", "_h", "_pct"))} <= plans
+
+
+def test_the_settings_from_the_horizon_on_are_those_that_make_the_rules() -> None:
+    """Which is what the reference says of changing them while a worker runs."""
+    standard, names = Settings(), [f.name for f in fields(Settings)]
+    for name in names:
+        value: Any = getattr(standard, name)
+        other: Any = [1.0, 1.0, 1.0] if isinstance(value, list) else value * 2
+        version = rules_from(replace(standard, **{name: other})).version
+        judges = names.index(name) >= names.index("horizon_h")
+        assert (version != rules_from(standard).version) == judges, name
+
+
+def test_the_settings_file_of_the_reference_can_be_read(tmp_path: Path) -> None:
+    (example,) = blocks("docs/reference.md", "toml")
+    file = tmp_path / "geomon.toml"
+    file.write_text(example)
+    in_environment = re.findall(r"`(GEOMON_\w+)=(\S+)`", REFERENCE["Settings"].text)
+    assert in_environment
+    settings, table = load(file=file, environment=dict(in_environment))
+    assert settings.apart_m == [800.0] * len(LEVELS)
+    assert {row.name for row in table if row.source == "environment"} == {
+        name.removeprefix("GEOMON_").lower() for name, _ in in_environment
+    }
 
 
 def test_every_environment_variable_is_in_the_reference() -> None:
@@ -225,8 +283,13 @@ def test_every_field_of_every_event_is_in_the_reference() -> None:
         documented = {code(r[0]): "required" in r[1] for r in (tables[0] if tables else [])}
         of_its_own = {k: v for k, v in fields_of(struct).items() if k not in common}
         assert documented == of_its_own, kind
-    of_a_fix = {f: "required" in row[1] for f, row in REFERENCE["upload"].keyed(1).items()}
-    assert of_a_fix == fields_of(events.Fix)
+    for kind, table, struct in (
+        ("upload", 1, events.Fix),
+        ("zone", 1, events.Circle),
+        ("zone", 2, events.Weekly),
+    ):
+        parts = {f: "required" in row[1] for f, row in REFERENCE[kind].keyed(table).items()}
+        assert parts == fields_of(struct)
 
 
 def test_no_event_is_in_the_reference_that_does_not_exist() -> None:
@@ -264,14 +327,30 @@ def test_every_field_of_a_refusal_is_in_the_reference() -> None:
 def test_every_kind_is_in_the_reference_with_its_words() -> None:
     assert labelled("Kinds") == {k: (v.label_en, v.label_zh) for k, v in alerts.KINDS.items()}
     for kind, row in REFERENCE["Kinds"].keyed().items():
-        assert row[4] == alerts.KINDS[kind].meaning
+        assert row[5] == alerts.KINDS[kind].meaning
+        assert ("(notice)" in row[0]) == alerts.KINDS[kind].notice
+        assert re.split(r"[;:, ]", row[3])[0] in alerts.SEVERITIES
+
+
+def test_how_far_age_lifts_a_kind_is_in_the_reference() -> None:
+    ages = Rules(escalate_s=tuple(range(1, len(RANKS))))
+    for kind, row in REFERENCE["Kinds"].keyed().items():
+        begun = Wanted(kind, 1, 0, "", "", severity=RANKS[0])
+        lifted = escalated(begun, 1_000, ages).severity
+        assert row[4] == (lifted if lifted != RANKS[0] else ""), kind
 
 
 @pytest.mark.parametrize(
     ("section", "table"),
-    [("Phases", alerts.PHASES), ("Severities", alerts.SEVERITIES), ("Reasons", alerts.REASONS)],
+    [
+        ("Phases", alerts.PHASES),
+        ("Severities", alerts.SEVERITIES),
+        ("Reasons", alerts.REASONS),
+        ("Measures", alerts.MEASURES),
+        ("Grounds", alerts.GROUNDS),
+    ],
 )
-def test_every_phase_severity_and_reason_is_in_the_reference(
+def test_every_code_of_an_alert_is_in_the_reference(
     section: str, table: Mapping[str, tuple[str, str]]
 ) -> None:
     assert labelled(section) == dict(table)
@@ -282,6 +361,7 @@ def test_every_field_of_an_alert_is_in_the_reference(zones: ZoneIndex) -> None:
     alert = Alert(
         *("opened", "SZ-1", "leave_city", 1, 0, 1, 1, "outside_without_leave", "high"),
         *(0.9, "441900", "", "440304", "", (clue,), 0),
+        proposal=("admonition", "out_of_supervision", ("SZ-1/leave_city/1970-01-01T00:00:01Z",)),
     )
     event = cloud_event(alert, rules="r", zones=zones)
     page = REFERENCE["Alerts out"]
@@ -289,6 +369,118 @@ def test_every_field_of_an_alert_is_in_the_reference(zones: ZoneIndex) -> None:
     assert list(page.keyed(1)) == list(event["data"])
     assert list(page.keyed(2)) == list(event["data"]["position"])
     assert list(page.keyed(3)) == list(event["data"]["evidence"][0])
+    proposal = re.findall(r"`(\w+)`", page.keyed(1)["proposal"][1])
+    assert proposal == list(event["data"]["proposal"])
+
+
+def test_every_reason_of_an_update_exists() -> None:
+    assert set(REFERENCE["Updates"].keyed()) <= set(alerts.REASONS)
+
+
+def test_every_member_of_detail_is_in_the_reference(zones: ZoneIndex) -> None:
+    """Of each kind what its alerts have, as recordings of everything that can happen show it."""
+    seen: dict[str, set[str]] = {}
+    replay = Replay(Intake(zones), rules_from(Settings()))
+    for case in ("A", "B", "C"):
+        with open_recording(str(recording_path(case))) as recording:
+            told = list(replay.feed(read_recording(recording, case)))
+        for alert in told:
+            seen.setdefault(alert["data"]["kind"], set()).update(alert["data"]["detail"])
+    for number, happened in enumerate(EVERYTHING):
+        whose = f"SZ-{1000 + number}"
+        lines = [msgspec.json.encode({"supervisee_id": whose, **event}) for event in happened]
+        told = list(replay.feed(Raw(line, f"{whose}:{n}") for n, line in enumerate(lines)))
+        assert told, happened
+        for alert in told:
+            seen.setdefault(alert["data"]["kind"], set()).update(alert["data"]["detail"])
+    documented = {
+        kind: {name for name in re.findall(r"`(\w+)`", row[1]) if name not in alerts.REASONS}
+        for kind, row in REFERENCE["Detail"].keyed().items()
+    }
+    # A window's own members stand in brackets behind `windows`.
+    documented["missed_check_in"] -= {"from", "until"}
+    assert documented == seen
+
+
+HOME, ELSEWHERE, DONGGUAN = (114.0545, 22.5445), (114.0845, 22.5745), (113.7437, 23.0227)
+TERM = {"from": "2024-01-01T00:00:00+08:00", "until": "2024-12-31T24:00:00+08:00"}
+
+
+def at(when: str) -> str:
+    """Write a time of 2024-02-13, or of another day of that month: "15 09:00"."""
+    day, time = when.split() if " " in when else ("13", when)
+    return f"2024-02-{day}T{time}:00+08:00"
+
+
+def event(kind: str, when: str, /, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, "received": at(when), **fields}
+
+
+def seen(
+    when: str, where: tuple[float, float] = HOME, device: str = "phone", **more: Any
+) -> dict[str, Any]:
+    """Write an upload of one satellite position, 10 m good; `cell` and `mock` are the fix's."""
+    source, accuracy_m = ("cell", 500) if more.pop("cell", False) else ("gnss", 10)
+    fix = {"time": at(when), "lon": where[0], "lat": where[1], "source": source}
+    fix |= {"accuracy_m": accuracy_m, "mock": more.pop("mock", None)}
+    of = {"device": device, "device_id": device, "datum": "wgs84", "fixes": [fix]}
+    return event("upload", when, **of, **more)
+
+
+def heard(when: str, **more: Any) -> dict[str, Any]:
+    return event("upload", when, device="phone", device_id="phone", fixes=[], **more)
+
+
+ANNOUNCED = event("supervisee", "01 00:00", level="strict", **TERM)
+ZONE = {"datum": "wgs84", **TERM}
+
+#: What each kind of alert follows from, a person each.
+EVERYTHING: list[list[dict[str, Any]]] = [
+    [  # a battery that runs down, a phone without positions, silence, and a day's check-ins missed
+        ANNOUNCED,
+        seen("08:00", battery_pct=4),
+        *[heard(f"{hour:02}:00", battery_pct=4) for hour in range(9, 13)],
+        event("check_in", "14 23:30", device_id="phone", time=at("14 23:30"), verified=True),
+    ],
+    [  # a strap opened and closed, under an order that runs out
+        ANNOUNCED,
+        event("authorisation", "01 00:00", authorisation_id="A-1", ground=1, **TERM)
+        | {"until": at("16 00:00")},
+        seen("09:00", device="wristband", strap="open"),
+        seen("09:10", device="wristband", strap="closed"),
+    ],
+    [seen("09:00", mock=True)],
+    [seen("09:00"), seen("09:05", (117.0, 25.0)), seen("09:10", (117.0, 25.0001))],
+    [seen(f"{9 + quarter // 4:02}:{quarter % 4 * 15:02}") for quarter in range(12)],
+    [  # phone and wristband parted faster than anybody can, and stay apart
+        *[seen("09:00", device=device) for device in ("phone", "wristband")],
+        *[
+            seen(f"09:{minute:02}", where, device)
+            for minute in range(1, 60)
+            for device, where in (("phone", (114.3, 22.7)), ("wristband", HOME))
+        ],
+    ],
+    [  # satellites and cells that contradict each other
+        upload
+        for minute in ("00", "10", "20", "30", "40")
+        for upload in (seen(f"09:{minute}"), seen(f"09:{minute[0]}5", (115.5, 24.0), cell=True))
+    ],
+    [  # inside a forbidden zone, away from the named place
+        event("zone", "08:00", zone_id="Z-1", kind="exclusion", **ZONE)
+        | {"circle": {"lon": HOME[0], "lat": HOME[1], "radius_m": 300}},
+        event("zone", "08:00", zone_id="Z-2", kind="curfew", **ZONE)
+        | {"circle": {"lon": ELSEWHERE[0], "lat": ELSEWHERE[1], "radius_m": 300}},
+        *[seen(f"09:{minute:02}", device="wristband") for minute in range(0, 60, 5)],
+    ],
+    [  # a standing permit that runs out, a leave that the street may not approve, and strayed from
+        ANNOUNCED,
+        event("permit", "09:00", permit_id="S-1", kind="standing", destinations=["441900"], **TERM)
+        | {"until": at("15 00:00")},
+        event("permit", "09:00", permit_id="L-1", kind="leave", destinations=["410000"], **TERM)
+        | {"from": at("15 00:00"), "approved_by": "street"},
+        *[seen(f"{16 + hour // 24} {hour % 24:02}:00", DONGGUAN) for hour in range(48)],
+    ],
+]
 
 
 def test_every_topic_is_in_the_reference() -> None:
@@ -299,7 +491,7 @@ def test_every_topic_is_in_the_reference() -> None:
 @pytest.fixture(scope="module")
 def alerted_redis(zones: ZoneIndex) -> Iterator[tuple[str, set[str]]]:
     """A Redis that the alerts of case C were delivered to, and the channels they went through."""
-    replay = Replay(Intake(zones), Rules())
+    replay = Replay(Intake(zones), rules_from(Settings()))
     path = str(recording_path("C"))
     with open_recording(path) as recording:
         found = [*replay.feed(read_recording(recording, path)), *replay.finish()]
@@ -331,7 +523,7 @@ def test_every_key_and_channel_in_redis_is_in_the_reference(
         keys: Any = client.keys("*")
         found = {key.decode() for key in keys}
         log: Any = client.xrange("geomon:alerts:log", count=1)
-        # The hash of what is open is gone once the person is back.
+        # The hash of what is open is gone once nothing is.
         always = {k.replace("<supervisee_id>", "SZ-0003") for k in section.keyed()}
         assert found == always - {"geomon:open:SZ-0003"}
         assert all(f"`{name.decode()}`" in section.text for name in log[0][1])
@@ -468,6 +660,7 @@ def test_design_has_the_numbers_of_the_evidence_model() -> None:
             f"{source.default_accuracy_m:,.0f} m",
             f"{source.stray_share:.0%}, {source.stray_scale_m:,.0f} m".replace("%", " %"),
             f"{source.gross_share:.0%}, {source.gross_scale_m:,.0f} m".replace("%", " %"),
+            f"{source.anywhere_share:.1%}".replace("%", " %") if source.anywhere_share else "none",
             f"{source.correlation_s:,.0f} s",
         ]
 

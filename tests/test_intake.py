@@ -10,13 +10,36 @@ from typing import Any
 
 import pytest
 
-from geomon.core.observed import Announced, ClockAt, Heard, Observed, PermitSet, ReportedBack
-from geomon.core.rules import Rules
+from geomon.core.evidence import SOURCE_CODE
+from geomon.core.observed import (
+    CASE_CLOSED,
+    CASE_OPEN,
+    CHARGING,
+    MOCK,
+    ODD,
+    POWER_OFF,
+    STRAP_CLOSED,
+    STRAP_OPEN,
+    Announced,
+    Authorised,
+    CheckedIn,
+    ClockAt,
+    Disposed,
+    Heard,
+    Observed,
+    PermitSet,
+    PlanSet,
+    ReportedBack,
+    Sanctioned,
+    ZoneSet,
+)
+from geomon.core.person import Sanction
 from geomon.datum import from_wgs84
 from geomon.errors import Refusal, TrackError
 from geomon.events import MAX_BYTES, Upload, decode, parse_time
 from geomon.intake import Arrival, Intake, Raw, Rejected
 from geomon.replay import Replay, batches, open_recording, read_recording
+from geomon.settings import Settings, rules_from
 from geomon.zones.index import ZoneIndex
 
 CIVIC_CENTRE = (114.0545, 22.5445)
@@ -26,6 +49,10 @@ DONGGUAN = (113.75, 23.02)
 BY_THE_RIVER = (114.1133, 22.5318)
 
 NOON_S = 1_707_796_800  # 2024-02-13T12:00:00+08:00
+PHONE, BAND = 0, 1
+RULES = rules_from(Settings())
+#: A year of supervision, as a paper says it.
+THAT_YEAR = {"from": "2024-01-01T00:00:00+08:00", "until": "2024-12-31T00:00:00+08:00"}
 
 
 def at(minute: int, second: int = 0) -> str:
@@ -74,6 +101,11 @@ def lines(*events: dict[str, Any]) -> list[Raw]:
     return [raw(event, number) for number, event in enumerate(events, 1)]
 
 
+def heard(at_s: int, device: int = BAND) -> Heard:
+    """A heartbeat that says nothing of the device's state."""
+    return Heard(at_s, device, at_s)
+
+
 def taken(zones: ZoneIndex, *events: dict[str, Any], **message: Any) -> list[Any]:
     """The core's events of a batch in which nothing is refused."""
     arrivals, rejected = Intake(zones).take([raw(event, **message) for event in events])
@@ -97,6 +129,10 @@ def refusals(rejected: list[Rejected]) -> list[tuple[str, int]]:
 # -- batches -----------------------------------------------------------------------------------
 
 
+CIRCLE = {"lon": 114.0545, "lat": 22.5445, "radius_m": 150}
+TAMPER = "SZ-0001/tamper/2024-02-13T04:05:00Z"
+
+
 def day_of_everything() -> list[Raw]:
     """Every datum, source and kind of event, good and bad, near the line and far from it."""
     places = (CIVIC_CENTRE, DONGGUAN, BY_THE_RIVER, (114.2, 22.35))
@@ -114,10 +150,30 @@ def day_of_everything() -> list[Raw]:
             some.insert(0, fix(number, lon="east"))
         if number % 7 == 3:
             some = [fix(number, (0.0, 0.0))]
+        if number % 6 == 3:
+            some.append(fix(number, mock=True))
         whose = f"SZ-{number % 5:04}"
-        said.append(upload(*some, supervisee_id=whose, received=at(number + 2, 5), datum=datum))
-    said.append(event("check_in", device_id="phone-3", time=at(40)))
-    said.append(event("nonsense"))
+        state = ({}, {"strap": "open"}, {"battery_pct": 7, "power": "off"}, {"stored": True})[
+            number % 4
+        ]
+        said.append(
+            upload(*some, supervisee_id=whose, received=at(number + 2, 5), datum=datum, **state)
+        )
+    said += [
+        event("check_in", device_id="phone-3", time=at(40)),
+        event("nonsense"),
+        event("supervisee", **THAT_YEAR),
+        event("zone", zone_id="Z-1", kind="exclusion", datum="gcj02", circle=CIRCLE, **THAT_YEAR),
+        event("zone", zone_id="Z-2", kind="curfew", datum="wgs84", **THAT_YEAR),
+        event("check_in_plan", windows=[{"from": "08:00", "until": "24:00"}], **THAT_YEAR),
+        event("check_in_plan", windows=[{"from": "8", "until": "9"}], **THAT_YEAR),
+        event("authorisation", authorisation_id="A-1", ground=2, **THAT_YEAR),
+        event("sanction", sanction_id="P-1", kind="admonition", time=at(20)),
+        event("return", permit_id="L-88", time=at(21)),
+        event("disposal", episode=TAMPER, officer="o-12", time=at(22)),
+        event("disposal", episode="SZ-0002/tamper/x", officer="o-12", time=at(22)),
+        event("clock", received=at(40)),
+    ]
     return lines(*said)
 
 
@@ -133,8 +189,19 @@ def test_a_batch_may_be_cut_anywhere(zones: ZoneIndex, size: int) -> None:
         rejected += others
     assert [told(arrival) for arrival in arrivals] == [told(arrival) for arrival in whole]
     assert rejected == refused
-    assert len(whole) == len(day) - 1
-    assert len({refusal.reason for refusal in refused}) == 6
+    whole_messages = [refusal for refusal in refused if refusal.fix < 0]
+    assert [refusal.reason for refusal in whole_messages] == [
+        *("unknown_type", "bad_zone", "bad_schedule", "bad_episode")
+    ]
+    assert len(whole) == len(day) - len(whole_messages)
+    assert {refusal.reason for refusal in refused if refusal.fix >= 0} == {
+        *("lat_out_of_range", "wrong_type", "null_island", "faked_position"),
+        *("datum_unknown", "datum_undeclared"),
+    }
+    assert {type(arrival.event) for arrival in whole} == {
+        *(Announced, Authorised, CheckedIn, ClockAt, Disposed, Heard, Observed),
+        *(PermitSet, PlanSet, ReportedBack, Sanctioned, ZoneSet),
+    }
 
 
 def test_datums_mixed_in_one_batch_come_to_the_same_positions(zones: ZoneIndex) -> None:
@@ -215,7 +282,7 @@ def test_fixes_of_an_unknown_datum_are_refused_by_their_place_as_sent(zones: Zon
     said = upload(fix(0), 7, fix(2), datum="mars")
     (arrival,), rejected = Intake(zones).take(lines(said))
     assert refusals(rejected) == [("datum_unknown", 0), ("wrong_type", 1), ("datum_unknown", 2)]
-    assert arrival.event == Heard(NOON_S + 1_800)
+    assert arrival.event == heard(NOON_S + 1_800)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +299,7 @@ def test_an_upload_without_a_usable_fix_is_still_heard_from(
     zones: ZoneIndex, said: dict[str, Any]
 ) -> None:
     (arrival,), rejected = Intake(zones).take(lines(said))
-    assert arrival.event == Heard(NOON_S + 1_800)
+    assert arrival.event == heard(NOON_S + 1_800)
     assert len(rejected) == len(said["fixes"])
 
 
@@ -244,12 +311,12 @@ def test_without_received_it_is_heard_from_when_its_newest_fix_was_taken(
 ) -> None:
     said = upload(**({"fixes": [fix(2), fix(1)], "received": None} | fields))
     (arrival,), rejected = Intake(zones).take(lines(said))
-    assert arrival.event == Heard(NOON_S + 120)
+    assert arrival.event == heard(NOON_S + 120)
     assert len(rejected) == 2
     # A device's clock that runs ahead does not take the person's clock along.
     late = raw(said, arrived_s=NOON_S - 600)
     (arrival,), _ = Intake(zones).take([late])
-    assert arrival.event == Heard(NOON_S - 600)
+    assert arrival.event == heard(NOON_S - 600)
 
 
 def test_a_fix_five_minutes_ahead_is_taken_and_a_later_one_refused(zones: ZoneIndex) -> None:
@@ -294,6 +361,107 @@ def test_the_recordings_of_2007_are_taken_and_the_20th_century_is_not(zones: Zon
             decode(json.dumps(upload(received=time)).encode())
 
 
+# -- what an upload says of its device -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "flags"),
+    [
+        ({}, 0),
+        ({"charging": True}, CHARGING),
+        ({"charging": False, "power": "on", "seq": 7}, 0),
+        ({"strap": "closed"}, STRAP_CLOSED),
+        ({"strap": "open"}, STRAP_OPEN),
+        ({"case": "closed"}, CASE_CLOSED),
+        ({"case": "open", "strap": "closed"}, CASE_OPEN | STRAP_CLOSED),
+        ({"power": "off"}, POWER_OFF),
+        (
+            {"charging": True, "strap": "open", "case": "open", "power": "off"},
+            CHARGING | STRAP_OPEN | CASE_OPEN | POWER_OFF,
+        ),
+    ],
+)
+def test_the_state_of_a_device_is_told_with_and_without_a_position(
+    zones: ZoneIndex, fields: dict[str, Any], flags: int
+) -> None:
+    for device, which in (("phone", PHONE), ("wristband", BAND)):
+        heartbeat, observed = taken(
+            zones,
+            upload(device=device, battery_pct=41, **fields),
+            upload(fix(5), device=device, battery_pct=41, **fields),
+        )
+        for told in (heartbeat, observed):
+            assert (told.device, told.battery_pct, told.flags) == (which, 41.0, flags)
+
+
+@pytest.mark.parametrize(
+    ("said", "battery_pct"),
+    [(0, 0.0), (100, 100.0), (3.5, 3.5), (None, -1.0), (-1, -1.0), (101, -1.0), (1e300, -1.0)],
+)
+def test_a_battery_that_cannot_be_is_not_said(
+    zones: ZoneIndex, said: float | None, battery_pct: float
+) -> None:
+    heartbeat, observed = taken(zones, upload(battery_pct=said), upload(fix(5), battery_pct=said))
+    assert (heartbeat.battery_pct, observed.battery_pct) == (battery_pct, battery_pct)
+
+
+def test_a_state_from_memory_was_read_when_its_newest_fix_was_taken(zones: ZoneIndex) -> None:
+    live, stored, empty = taken(
+        zones,
+        upload(fix(3), fix(9)),
+        upload(fix(9), fix(3), stored=True),
+        upload(stored=True),
+    )
+    assert (live.at_s, live.read_s) == (NOON_S + 1_800, NOON_S + 1_800)
+    assert (stored.at_s, stored.read_s) == (NOON_S + 1_800, NOON_S + 9 * 60)
+    assert empty.read_s == NOON_S + 1_800  # nothing in it says when
+    # Fixes that were refused tell when it was, too.
+    (arrival,), _ = Intake(zones).take(lines(upload(fix(9, lat=91), stored=True)))
+    assert isinstance(arrival.event, Heard)
+    assert (arrival.event.at_s, arrival.event.read_s) == (NOON_S + 1_800, NOON_S + 9 * 60)
+
+
+def test_a_position_said_to_be_faked_is_refused_and_its_word_is_kept(zones: ZoneIndex) -> None:
+    said = lines(
+        upload(fix(1), fix(2, mock=True), fix(3, mock=False), device="phone", charging=True),
+        upload(fix(4, mock=True), device="phone"),
+        upload(fix(5, mock=False), device="phone"),
+    )
+    arrivals, rejected = Intake(zones).take(said)
+    assert refusals(rejected) == [("faked_position", 1), ("faked_position", 0)]
+    mixed, alone, honest = (arrival.event for arrival in arrivals)
+    assert isinstance(mixed, Observed)
+    assert isinstance(honest, Observed)
+    assert (mixed.fixes, mixed.flags) == (2, CHARGING | MOCK)
+    assert alone == Heard(NOON_S + 1_800, PHONE, NOON_S + 1_800, flags=MOCK)
+    assert honest.flags == 0
+
+
+def test_an_upload_says_where_its_newest_position_is(zones: ZoneIndex) -> None:
+    lon, lat = (float(v) for v in from_wgs84(*GUANGMING, "gcj02"))
+    (observed,) = taken(
+        zones,
+        upload(fix(1), fix(7, (lon, lat), source="wifi", accuracy_m=40), fix(3), datum="gcj02"),
+    )
+    last = observed.last
+    assert (last.time_s, last.accuracy_m) == (NOON_S + 7 * 60, 40.0)
+    assert last.source == SOURCE_CODE["wifi"]
+    assert (last.lon, last.lat) == pytest.approx(GUANGMING, abs=1e-5)
+    assert last.distance_m == observed.clues()[1].distance_m < 0
+
+
+def test_positions_far_apart_in_one_upload_are_to_be_looked_at(zones: ZoneIndex) -> None:
+    # 20 km are 0.18 degrees at least, longitude and latitude together; it is looked at from there.
+    lon, lat = GUANGMING
+    near, far, after = taken(
+        zones,
+        upload(fix(1, (lon, lat)), fix(2, (lon + 0.10, lat - 0.07))),
+        upload(fix(1, (lon, lat)), fix(2, (lon + 0.12, lat - 0.07))),
+        upload(fix(3, (lon, lat))),  # far from the one before, but that was another upload
+    )
+    assert [o.flags & ODD for o in (near, far, after)] == [0, ODD, 0]
+
+
 # -- times -------------------------------------------------------------------------------------
 
 
@@ -312,7 +480,7 @@ def test_times_of_any_offset_are_the_same_second(
     zones: ZoneIndex, time: str, after_noon_s: int
 ) -> None:
     heartbeat, observed = taken(zones, upload(received=time), upload(fix(time=time)))
-    assert heartbeat == Heard(NOON_S + after_noon_s)
+    assert heartbeat == heard(NOON_S + after_noon_s)
     assert observed.newest_s == NOON_S + after_noon_s
 
 
@@ -328,8 +496,9 @@ def test_24_00_is_the_end_of_the_day(zones: ZoneIndex) -> None:
 
 
 def test_a_heartbeat_is_heard_and_is_no_position(zones: ZoneIndex) -> None:
-    assert taken(zones, upload()) == [Heard(NOON_S + 1_800)]
-    assert taken(zones, upload(received=None), arrived_s=NOON_S) == [Heard(NOON_S)]
+    assert taken(zones, upload()) == [heard(NOON_S + 1_800)]
+    assert taken(zones, upload(device="phone")) == [heard(NOON_S + 1_800, PHONE)]
+    assert taken(zones, upload(received=None), arrived_s=NOON_S) == [heard(NOON_S)]
     arrivals, rejected = Intake(zones).take(lines(upload(received=None)))
     assert arrivals == []
     assert refusals(rejected) == [("missing_field", -1)]
@@ -341,12 +510,14 @@ def test_without_received_the_newest_time_inside_stands_for_it(zones: ZoneIndex)
         zones,
         upload(fix(5), fix(8), fix(6), received=None),
         event("check_in", device_id="phone-3", time=at(7)),
-        event("disposal", episode="SZ-0001/tamper/x", officer="o-12", time=at(8)),
+        event("disposal", episode=TAMPER, officer="o-12", time=at(8)),
+        event("sanction", sanction_id="P-1", kind="warning", time=at(8)),
         returned,
         returned | {"received": at(30)},
     )[1:] == [
-        Heard(NOON_S + 420),
-        Heard(NOON_S + 480),
+        CheckedIn(NOON_S + 420, NOON_S + 420, verified=False),
+        Disposed(NOON_S + 480, "tamper", NOON_S + 300, NOON_S + 480),
+        Sanctioned(NOON_S + 480, Sanction("P-1", "warning", NOON_S + 480)),
         ReportedBack(NOON_S + 540, "L-88", NOON_S + 540),
         ReportedBack(NOON_S + 1_800, "L-88", NOON_S + 540),
     ]
@@ -355,10 +526,7 @@ def test_without_received_the_newest_time_inside_stands_for_it(zones: ZoneIndex)
 
 
 def test_without_received_a_plan_leaves_the_persons_clock_where_it_is(zones: ZoneIndex) -> None:
-    supervised = event(
-        "supervisee",
-        **{"from": "2024-01-01T00:00:00+08:00", "until": "2024-12-31T00:00:00+08:00"},
-    )
+    supervised = event("supervisee", **THAT_YEAR)
     permit, cancelled, announced, later = taken(
         zones,
         PERMIT,
@@ -412,7 +580,7 @@ def test_an_endless_line_is_cut_and_refused_and_the_next_one_read(
 ) -> None:
     stream = io.BytesIO(b"{" + b"x" * (5 * MAX_BYTES) + end)
     rejected: list[Rejected] = []
-    replay = Replay(Intake(zones), Rules(), rejected.append)
+    replay = Replay(Intake(zones), RULES, rejected.append)
     found = list(read_recording(stream, "x"))
     assert len(found[0].data) < 2 * MAX_BYTES
     assert list(replay.feed(found)) == []
@@ -441,7 +609,7 @@ def test_batches_hold_few_long_lines_or_many_short_ones() -> None:
 
 def test_a_replay_counts_every_fix_as_taken_or_refused(zones: ZoneIndex) -> None:
     rejected: list[Rejected] = []
-    replay = Replay(Intake(zones), Rules(), rejected.append)
+    replay = Replay(Intake(zones), RULES, rejected.append)
     day = day_of_everything()
     list(replay.feed(day))
     sent = sum(len(json.loads(line.data).get("fixes", ())) for line in day)

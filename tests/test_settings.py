@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from geomon.core.plans import LEVELS, Plan
 from geomon.errors import SettingsError
-from geomon.settings import Settings, load, rules_from
+from geomon.settings import Settings, WatchedSettings, load, rules_from
 
 
 def test_a_flag_beats_the_environment_and_that_beats_the_file(tmp_path: Path) -> None:
@@ -40,7 +43,11 @@ def test_lists_in_the_environment_are_parted_by_commas() -> None:
     ("environment", "says"),
     [
         ({"GEOMON_HORIZON_H": "long"}, "horizon_h"),
-        ({"GEOMON_HORIZON_H": "nan"}, "at least 1"),
+        ({"GEOMON_HORIZON_H": "nan"}, "horizon_h must be a finite number"),
+        ({"GEOMON_HORIZON_H": "inf"}, "horizon_h must be a finite number"),
+        ({"GEOMON_ESCALATE_AFTER_H": "4,inf"}, "escalate_after_h must be a finite number"),
+        ({"GEOMON_UTC_OFFSET_H": "15"}, "utc_offset_h must be between -14 and 14"),
+        ({"GEOMON_UTC_OFFSET_H": "-15"}, "utc_offset_h"),
         ({"GEOMON_HORIZON_H": "0"}, "at least 1"),
         ({"GEOMON_SETTLE_S": "-1"}, "at least 0"),
         ({"GEOMON_CLOCK": "sundial"}, "one of wall, recording"),
@@ -61,9 +68,208 @@ def test_a_wrong_file_says_so(tmp_path: Path, text: str) -> None:
         load(file=file, environment={})
 
 
-def test_the_version_of_the_rules_changes_with_what_can_change_a_verdict() -> None:
-    plain = rules_from(Settings()).version
-    assert rules_from(Settings()).version == plain
-    assert rules_from(Settings(redis="redis://elsewhere:6379/0")).version == plain
-    assert rules_from(Settings(overdue_grace_min=30)).version != plain
-    assert rules_from(Settings(horizon_h=12)).version != plain
+# -- the plans: a value for each level ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "values"),
+    [
+        ("15", [15.0, 15.0, 15.0]),
+        ("30,15,5", [30.0, 15.0, 5.0]),
+        ("0", [0.0, 0.0, 0.0]),
+        ("2.5,2.5,1", [2.5, 2.5, 1.0]),
+    ],
+)
+def test_a_plan_takes_one_value_for_all_levels_or_one_for_each(
+    said: str, values: list[float], tmp_path: Path
+) -> None:
+    settings, _ = load(environment={"GEOMON_CURFEW_GRACE_MIN": said})
+    assert settings.curfew_grace_min == values
+    # In a file one value may be a number, and so may that of a flag.
+    file = tmp_path / "geomon.toml"
+    file.write_text(f"curfew_grace_min = {said if ',' not in said else f'[{said}]'}\n")
+    assert load(file=file, environment={})[0].curfew_grace_min == values
+    assert load({"curfew_grace_min": values}, environment={})[0].curfew_grace_min == values
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ("30,15", "one value, or one for each of loose, normal, strict"),
+        ("30,15,5,1", "one value, or one for each of loose, normal, strict"),
+        ("", "one value, or one for each of loose, normal, strict"),
+        ("30,-1,5", "at least 0 min"),
+        ("30,nan,5", "must be a finite number"),
+        ("30,inf,5", "must be a finite number"),
+        ("30,soon,5", "curfew_grace_min"),
+    ],
+)
+def test_a_plan_of_other_values_is_refused(said: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says) as error:
+        load(environment={"GEOMON_CURFEW_GRACE_MIN": said})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"GEOMON_CHECK_INS": "1,2,2.5"}, "check_ins must be whole numbers"),
+        ({"GEOMON_CHECK_IN_FROM_H": "23"}, "check_in_from_h must be before check_in_until_h"),
+        ({"GEOMON_CHECK_IN_FROM_H": "7,7,22"}, "check_in_from_h must be before"),
+        ({"GEOMON_CHECK_IN_UNTIL_H": "22,22,24.5"}, "at most 24"),
+    ],
+)
+def test_check_ins_that_no_day_has_room_for_are_refused(
+    environment: dict[str, str], says: str
+) -> None:
+    with pytest.raises(SettingsError, match=says) as error:
+        load(environment=environment)
+    assert "\n" not in str(error.value)
+    assert load(environment={"GEOMON_CHECK_IN_UNTIL_H": "24", "GEOMON_CHECK_IN_FROM_H": "0"})
+
+
+@pytest.mark.parametrize(
+    ("name", "unit_s", "field", "device"),
+    [
+        ("phone_report_min", 60, "report_s", 0),
+        ("band_report_min", 60, "report_s", 1),
+        ("phone_silence_min", 60, "silence_s", 0),
+        ("band_silence_min", 60, "silence_s", 1),
+        ("phone_no_fix_min", 60, "no_fix_s", 0),
+        ("band_no_fix_min", 60, "no_fix_s", 1),
+        ("phone_battery_pct", 1, "battery_pct", 0),
+        ("band_battery_pct", 1, "battery_pct", 1),
+        ("apart_m", 1, "apart_m", None),
+        ("apart_min", 60, "apart_s", None),
+        ("check_ins", 1, "check_ins", None),
+        ("check_in_window_min", 60, "check_in_window_s", None),
+        ("check_in_grace_min", 60, "check_in_grace_s", None),
+        ("check_in_from_h", 3600, "check_in_from_s", None),
+        ("check_in_until_h", 3600, "check_in_until_s", None),
+        ("curfew_grace_min", 60, "curfew_grace_s", None),
+        ("overdue_grace_min", 60, "overdue_grace_s", None),
+        ("out_of_supervision_h", 3600, "out_of_supervision_s", None),
+    ],
+)
+def test_each_level_gets_its_own_value_and_no_other_is_touched(
+    name: str, unit_s: int, field: str, device: int | None
+) -> None:
+    def value(plan: Plan) -> float:
+        found = getattr(plan, field)
+        return float(found if device is None else found[device])
+
+    def others(plan: Plan) -> dict[str, Any]:
+        kept = {f: getattr(plan, f) for f in plan.__struct_fields__ if f != field}
+        if device is not None:
+            kept[field] = getattr(plan, field)[1 - device]
+        return kept
+
+    changed: dict[str, Any] = {name: [3.0, 2.0, 1.0]}
+    plans = rules_from(Settings(**changed)).plans
+    assert [value(plan) for plan in plans] == [3 * unit_s, 2 * unit_s, unit_s]
+    assert [others(p) for p in plans] == [others(p) for p in rules_from(Settings()).plans]
+
+
+def test_every_setting_of_the_plans_is_one_of_these() -> None:
+    levels = {f.name for f in dataclasses.fields(Settings) if f.metadata["levels"]}
+    [marks] = [
+        mark
+        for mark in test_each_level_gets_its_own_value_and_no_other_is_touched.pytestmark  # type: ignore[attr-defined]
+        if mark.name == "parametrize"
+    ]
+    assert {row[0] for row in marks.args[1]} == levels
+    assert {row[2] for row in marks.args[1]} == set(Plan.__struct_fields__)
+
+
+def test_a_plan_is_the_closer_the_stricter_the_level() -> None:
+    loose, normal, strict = rules_from(Settings()).plans
+    assert LEVELS == ("loose", "normal", "strict")
+    for field in Plan.__struct_fields__:
+        values = [getattr(plan, field) for plan in (loose, normal, strict)]
+        pairs = values if isinstance(values[0], tuple) else [(value,) for value in values]
+        for of_device in zip(*pairs, strict=True):
+            # More check-ins, and a battery that counts as low earlier; of the rest, less.
+            rising = field in {"check_ins", "battery_pct"}
+            assert list(of_device) == sorted(of_device, reverse=not rising), field
+
+
+def test_ages_in_any_order_and_days_and_offsets_become_seconds() -> None:
+    rules = rules_from(
+        Settings(escalate_after_h=[72.0, 0.5, 24.0], notice_days=1.5, utc_offset_h=-3.5)
+    )
+    assert rules.escalate_s == (1_800, 86_400, 259_200)
+    assert rules.notice_s == 129_600
+    assert rules.utc_offset_s == -12_600
+    assert rules_from(Settings(escalate_after_h=[])).escalate_s == ()
+
+
+def test_the_seed_of_check_ins_may_be_any_text() -> None:
+    settings, _ = load(environment={"GEOMON_CHECK_IN_SEED": "a secret, of ours"})
+    assert rules_from(settings).check_in_seed == "a secret, of ours"
+
+
+# -- a file that changes -----------------------------------------------------------------------
+
+
+def test_a_settings_file_is_read_again_when_it_has_changed_and_only_then(tmp_path: Path) -> None:
+    file = tmp_path / "geomon.toml"
+    file.write_text("horizon_h = 6\nsettle_s = 10\n")
+    watched = WatchedSettings({"settle_s": 30}, file=file, environment={})
+    assert (watched.settings.horizon_h, watched.settings.settle_s) == (6.0, 30)
+    assert watched.again() is None
+    file.write_text("horizon_h = 12.5\nsettle_s = 10\n")
+    changed = watched.again()
+    assert changed is not None
+    assert changed is watched.settings
+    assert (changed.horizon_h, changed.settle_s) == (12.5, 30)  # a flag stays above the file
+    assert watched.again() is None
+
+
+def test_a_mistake_in_a_changed_file_is_said_once_and_the_settings_stay(tmp_path: Path) -> None:
+    file = tmp_path / "geomon.toml"
+    file.write_text("horizon_h = 6\n")
+    watched = WatchedSettings(file=file, environment={})
+    for mistake in ("horizon_h = soon\n", "check_in_from_h = 23.5\n"):
+        file.write_text(mistake)
+        with pytest.raises(SettingsError):
+            watched.again()
+        assert watched.again() is None
+        assert watched.settings.horizon_h == 6.0
+    file.unlink()
+    with pytest.raises(SettingsError, match="no settings file"):
+        watched.again()
+    file.write_text("horizon_h = 7\n")
+    changed = watched.again()
+    assert changed is not None
+    assert changed.horizon_h == 7.0
+
+
+# -- the version -------------------------------------------------------------------------------
+
+#: Settings of where things are and how they run: none of them can change a verdict.
+HOUSEKEEPING = {
+    *("city", "city_extra", "city_minus", "kafka", "redis", "app_id", "data_dir"),
+    *("clock", "clock_slack_s", "batch_most", "batch_wait_ms", "session_timeout_s"),
+}
+
+
+def other(value: Any) -> Any:
+    """A value that a setting does not have by default."""
+    if isinstance(value, list):
+        return [v + 1 if isinstance(v, float) else f"{v}x" for v in value] or ["other"]
+    return f"{value}x" if isinstance(value, str) else value + 1
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings)])
+def test_the_version_of_the_rules_changes_with_what_can_change_a_verdict(name: str) -> None:
+    plain = rules_from(Settings())
+    assert rules_from(Settings()).version == plain.version
+    changed: dict[str, Any] = {name: other(getattr(Settings(), name))}
+    same = rules_from(Settings(**changed)).version == plain.version
+    assert same == (name in HOUSEKEEPING)
+
+
+def test_the_version_tells_which_way_of_judging_it_was() -> None:
+    way, _, digest = rules_from(Settings()).version.partition("-")
+    assert way.isdigit()
+    assert len(digest) == 8

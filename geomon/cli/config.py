@@ -33,7 +33,7 @@ def show(file: Path | None, as_json: bool) -> None:
             "name": row.name,
             "value": row.value
             if as_json or not isinstance(row.value, list)
-            else ",".join(row.value),
+            else ",".join(map(str, row.value)),
             "unit": row.unit,
             "from": row.source,
             "meaning": row.meaning,

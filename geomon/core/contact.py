@@ -63,10 +63,12 @@ def last_fix(device: Device) -> LastFix | None:
 
 def in_contact(device: Device, which: int, at_s: int, plan: Plan) -> Device:
     """Give a device after something was heard of it."""
-    # Silence is no reporting without a position, however short of lost contact it stays.
-    silent = at_s - device.heard_s > plan.no_fix_s[which] // 2
-    first_s = at_s if silent else device.first_s
-    return replace(device, heard_s=max(device.heard_s, at_s), first_s=first_s)
+    heard_s = max(device.heard_s, at_s)
+    blind_s = device.blind_s
+    if device.heard_s:
+        # Silence is no reporting without a position, however short of lost contact it stays.
+        blind_s += min(heard_s - device.heard_s, plan.no_fix_s[which] // 2)
+    return replace(device, heard_s=heard_s, first_s=device.first_s or at_s, blind_s=blind_s)
 
 
 def note_heard(device: Device, event: Heard | Observed, plan: Plan) -> Device:
@@ -222,22 +224,21 @@ def _no_fix(person: Person, rules: Rules) -> Iterator[Wanted]:
             yield _ended(said, min(seen_s, person.clock_s), "fix_again")
             said = None
         else:
-            yield _without_fix(said.since_s, device, which, plan)
+            yield _without_fix(said.since_s, said.ripe_s, device, which)
     if said:
         return
-    # What it did not send while it was silent, it may still have in its memory.
-    since_s = max(seen_s, device.first_s)
+    since_s = seen_s or device.first_s
     # Silent, it is lost contact, not a device that has no position.
     if (
         since_s
-        and device.heard_s - since_s >= plan.no_fix_s[which]
+        and device.blind_s >= plan.no_fix_s[which]
         and person.clock_s - device.heard_s < plan.silence_s[which]
         and in_supervision(person, person.clock_s)
     ):
-        yield _without_fix(since_s, device, which, plan)
+        yield _without_fix(since_s, person.clock_s, device, which)
 
 
-def _without_fix(since_s: int, device: Device, which: int, plan: Plan) -> Wanted:
+def _without_fix(since_s: int, ripe_s: int, device: Device, which: int) -> Wanted:
     return Wanted(
         "no_fix",
         since_s,
@@ -251,7 +252,7 @@ def _without_fix(since_s: int, device: Device, which: int, plan: Plan) -> Wanted
             ("last_heard", iso_utc(device.heard_s)),
             *_battery(device),
         ),
-        ripe_s=since_s + plan.no_fix_s[which],
+        ripe_s=ripe_s,
     )
 
 

@@ -43,7 +43,7 @@ __all__ = [
 UNKNOWN, INSIDE, OUTSIDE = 0, 1, 2
 
 #: Layout of the frozen state. A state of another layout is not guessed at: see `thaw`.
-_LAYOUT = 2
+_LAYOUT = 3
 
 
 class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -102,7 +102,8 @@ class Device(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of the person's phone or wristband."""
 
     heard_s: int = 0  # newest arrival, position or not; 0 = never
-    first_s: int = 0  # first arrival since it was last silent for long
+    first_s: int = 0  # first arrival
+    blind_s: int = 0  # for how long it has reported without a position
     battery_pct: float = -1.0  # -1 = never said
     state: int = 0  # bits of observed.py that stand: CHARGING, STRAP_OPEN, CASE_OPEN, POWER_OFF…
     read_s: int = 0  # time of the reading that `state` is from

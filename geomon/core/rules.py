@@ -35,11 +35,6 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
         """Battery charge from which on no plan speaks of a low battery, %."""
         return max(pct for plan in self.plans for pct in plan.battery_pct)
 
-    @cached_property
-    def least_no_fix_s(self) -> int:
-        """Time without a position up to which no plan speaks of it."""
-        return min(time_s for plan in self.plans for time_s in plan.no_fix_s)
-
     def plan(self, profile: Profile | None) -> Plan:
         """Give the plan of a person's level; of one never announced, the normal one."""
         return self.plans[LEVELS.index(profile.level) if profile else 1]

@@ -104,7 +104,11 @@ def doubt(person: Person, which: int, device: Device, clues: Sequence[Clue]) -> 
         fix = new
     if (doubts[0], doubts[1]) != person.doubts:
         person.doubts = (doubts[0], doubts[1])
-    return replace(device, fix=fix, cell=cell, speed_mps=speed_mps)
+    if (fix, cell) == (device.fix, device.cell):
+        return device
+    newest_s = max(f.time_s for f in (fix, cell) if f)
+    blind_s = min(device.blind_s, max(device.heard_s - newest_s, 0))
+    return replace(device, fix=fix, cell=cell, speed_mps=speed_mps, blind_s=blind_s)
 
 
 def _frozen(person: Person, which: int, known: Doubt, last: LastFix | None, new: LastFix) -> Doubt:

@@ -137,6 +137,7 @@ def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Perso
         or device.state & _WATCHED
         or 0 <= event.battery_pct < rules.low_pct
         or any(not e.until_s and e.kind not in _WAITING for e in person.episodes)
+        or any(sign.kind == "tamper" and not sign.cleared_s for sign in person.signs)
     ):
         return None
     clock_s = max(person.clock_s, event.at_s)
@@ -155,8 +156,11 @@ def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Perso
         cell=device.cell,
     )
     if isinstance(event, Heard):
-        if heard_s - _newest_s(device) >= rules.least_no_fix_s:
+        plan = rules.plan(person.profile)
+        blind_s = in_contact(device, which, event.at_s, plan).blind_s
+        if blind_s >= plan.no_fix_s[which]:
             return None
+        heard = replace(heard, blind_s=blind_s)
         return replace(person, clock_s=clock_s, devices=_with(person, which, heard))
     tail = person.tail
     if (
@@ -213,13 +217,6 @@ def _is_plain_step(person: Person, event: Observed, rules: Rules) -> bool:
         fix is None
         or event.oldest_s - fix.time_s >= _CITY_WIDTH_S
         or abs(last.lon - fix.lon) + abs(last.lat - fix.lat) < JUMP_DEGREES
-    )
-
-
-def _newest_s(device: Device) -> int:
-    return max(
-        device.fix.time_s if device.fix else 0,
-        device.cell.time_s if device.cell else 0,
     )
 
 

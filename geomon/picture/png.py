@@ -21,6 +21,7 @@ from geomon.errors import UnavailableError, UserError
 from geomon.picture.chart import INK, Chart, filling
 from geomon.picture.legend import STANDINGS, colour_of, english, kind_label, reason_label
 from geomon.picture.scene import (
+    ABSENCES,
     CHINA_TIME,
     Episode,
     Frame,
@@ -262,15 +263,17 @@ class _Drawing:
         if not episodes:
             axes.text(0, 0.2, self.words.both("no alert in this time", "无告警"), color=SOFT)
             return
-        # Tall cards while they fit, then one line an alert.
-        roomy = len(episodes) <= 4
-        shown = episodes if len(episodes) <= MOST_ROWS else episodes[: MOST_ROWS - 1]
-        step = 1.25 if roomy else 0.4
-        for index, episode in enumerate(shown):
-            self._card(axes, episode, index * step, roomy=roomy)
-        if len(shown) < len(episodes):
-            left = len(episodes) - len(shown)
-            axes.text(0.3, len(shown) * step + 0.2, f"and {left} more", color=SOFT)
+        # Tall cards while they fit, and then for absences alone: of others one line an alert.
+        tall = [e for e in episodes if len(episodes) <= 4 or e.kind in ABSENCES][:4]
+        brief = [e for e in episodes if e not in tall]
+        most = MOST_ROWS - 3 * len(tall)
+        shown = brief if len(brief) <= most else brief[: max(most - 1, 0)]
+        top = 0.0
+        for episode in (*tall, *shown):
+            self._card(axes, episode, top, roomy=episode in tall)
+            top += 1.25 if episode in tall else 0.4
+        if len(shown) < len(brief):
+            axes.text(0.3, top + 0.2, f"and {len(brief) - len(shown)} more", color=SOFT)
 
     def _card(self, axes: Any, episode: Episode, top: float, *, roomy: bool) -> None:
         from matplotlib.patches import Rectangle  # noqa: PLC0415
@@ -285,7 +288,8 @@ class _Drawing:
         heading: dict[str, Any] = {"weight": "bold", "color": colour, "va": "center"}
         axes.text(0.15, top + 0.15, kind, size=10 if roomy else 8.5, **heading)
         if not roomy:
-            line = f"{_clock(episode.since)} – {until}   {reason_label(episode.reason)[0]}"
+            term = "" if episode.is_moment else f" – {until}"
+            line = f"{_clock(episode.since)}{term}   {reason_label(episode.reason)[0]}"
             axes.text(0.15, top + 0.3, line, size=6.5, color=INK, va="center")
             return
         axes.text(4.4, top + 0.15, episode.severity, ha="right", va="center", size=8, color=SOFT)
@@ -311,7 +315,8 @@ class _Drawing:
         """Draw the bars: standing of the positions, leaves, and a row for each kind of alert."""
         scene, words = self.scene, self.words
         axes = self._axes(1.75, self.height_in - self.strip_in - 0.02, 13.0, self.strip_in - 0.45)
-        kinds = list(dict.fromkeys(e.kind for e in scene.episodes))
+        by_weight = sorted(scene.episodes, key=lambda e: e.kind not in ABSENCES)
+        kinds = list(dict.fromkeys(e.kind for e in by_weight))
         labels = [words.both("position", "位置")]
         if scene.leaves:
             labels.append(words.both("leave", "外出"))

@@ -25,6 +25,7 @@ from geomon.picture.legend import level_of
 from geomon.picture.track import Leave, Story, TrackPoint
 
 __all__ = [
+    "ABSENCES",
     "CHINA_TIME",
     "INSIDE",
     "LEAVE",
@@ -59,6 +60,8 @@ SILENCE = timedelta(hours=3)
 JITTER_FIXES = 3
 #: Being outside while one of these is open is what the alert is about.
 ABSENCES = frozenset({"leave_city", "overdue_return", "off_itinerary"})
+#: These have a place on the map. Others tell of a device or a paper, wherever the person was last.
+PLACED = ABSENCES | {"border_approach", "curfew", "exclusion_zone"}
 #: These stay on a moment: the alert never closes by itself and does not mean that something lasts.
 MOMENTS = frozenset({"missed_check_in"})
 #: Beyond this many degrees from the city a journey is shown in its own, wider view.
@@ -261,6 +264,7 @@ def _episodes(alerts: Iterable[Mapping[str, Any]]) -> list[Episode]:
             detected = _utc(data["detected"])
         except (KeyError, msgspec.ValidationError) as error:
             raise UserError(f"alert {alert.get('id', '?')} cannot be drawn: {error}") from error
+        spot = _spot(data.get("position")) if data.get("kind") in PLACED else None
         episode = found.get(key)
         if episode is None:
             episode = found[key] = Episode(
@@ -272,12 +276,12 @@ def _episodes(alerts: Iterable[Mapping[str, Any]]) -> list[Episode]:
                 detected=detected,
                 reason=str(data.get("reason") or ""),
                 place=str(data.get("place") or ""),
-                opened_at=_spot(data.get("position")),
+                opened_at=spot,
             )
         if data.get("phase") == "closed":
             episode.until = _utc(data.get("until") or data["detected"])
             episode.closed_reason = str(data.get("reason") or "")
-            episode.closed_at = _spot(data.get("position"))
+            episode.closed_at = spot
         elif data.get("severity"):
             episode.severity = str(data["severity"])
     episodes = sorted(found.values(), key=lambda e: (e.since, e.kind))

@@ -2,9 +2,10 @@
 
     python tests/benchmarks/bench_replay.py [--fixes N] [--people N] [--per-upload 1,10,50] [--json]
 
-A seeded recording (a fix a minute from everybody) is written to a temporary folder and replayed
-through `geomon.replay.Replay` against the real zones. Every run is a fresh process with one thread,
-so that its peak memory is its own; the best of some runs counts.
+A seeded recording (a fix a minute from everybody's wristband, announced and ordered beforehand) is
+written to a temporary folder and replayed through `geomon.replay.Replay` against the real zones, by
+the rules of the default settings: every kind of alert is looked for. Every run is a fresh process
+with one thread, so that its peak memory is its own; the best of some runs counts.
 
 *inside*   everybody plainly inside: what nearly all fixes are
 *mixed*    97 % of people plainly inside, 2.5 % living within 300 m of the boundary, 0.5 % outside
@@ -46,8 +47,8 @@ from bench_zones import machine
 
 from geomon import intake, replay
 from geomon.core.person import freeze
-from geomon.core.rules import Rules
 from geomon.datum import from_wgs84
+from geomon.settings import Settings, rules_from
 from geomon.zones.index import CITY, NEAR_M, ZoneIndex, zones_for
 
 Floats = NDArray[np.float64]
@@ -93,6 +94,11 @@ def recording(people: People, fixes: int, per_upload: int) -> Iterator[str]:
     """Give the lines: a fix a minute from everybody, `per_upload` of them at a time."""
     rng = np.random.default_rng(SEED)
     count = len(people.lon)
+    term = '"from":"2024-02-01T00:00:00+08:00","until":"2024-04-30T24:00:00+08:00"'
+    for who in range(count):
+        head = f'"supervisee_id":"SZ-{who:06}","received":"2024-02-11T00:00:00+08:00",{term}'
+        yield f'{{"type":"supervisee",{head},"district":"440303","level":"strict"}}\n'
+        yield f'{{"type":"authorisation",{head},"authorisation_id":"A-{who}","ground":2}}\n'
     for who in np.flatnonzero(people.on_leave).tolist():
         yield (
             f'{{"type":"permit","supervisee_id":"SZ-{who:06}","permit_id":"L-{who}","kind":"leave",'
@@ -145,7 +151,7 @@ def local(time_s: NDArray[np.int64]) -> Any:
 def run_replay(path: str) -> dict[str, Any]:
     """Replay once, as `geomon replay` does."""
     zones = zones_for(CITY)
-    play = replay.Replay(intake.Intake(zones), Rules())
+    play = replay.Replay(intake.Intake(zones), rules_from(Settings()))
     ready_mb = forget_peak_mb()
     wall, cpu = time.perf_counter(), time.process_time()
     with replay.open_recording(path) as stream:
@@ -209,7 +215,7 @@ def run_profile(path: str) -> dict[str, Any]:
         setattr(intake, name, timed(stage, getattr(intake, name)))
     replay.cloud_event = timed("alerts", replay.cloud_event)  # type: ignore[attr-defined]
     take = timed("take", intake.Intake(zones).take)
-    play = replay.Replay(intake.Intake(zones), Rules())
+    play = replay.Replay(intake.Intake(zones), rules_from(Settings()))
     play._intake.take = take  # type: ignore[method-assign]
     begin = time.perf_counter()
     with replay.open_recording(path) as stream:

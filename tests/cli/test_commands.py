@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,8 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from everykind import BAD, everything
+from rich.cells import cell_len
 
+from geomon.alerts import KINDS, REASONS
 from geomon.cases import recording_path
+from geomon.core.episodes import OF_CITY
 from geomon.embedded.house import embedded_parts
 from geomon.settings import Settings
 
@@ -43,17 +49,93 @@ def test_replay_prints_alerts_as_json_lines_and_talks_on_stderr() -> None:
     done = geomon("replay", "--json", CASE_A)
     assert done.returncode == 0
     alerts = json_lines(done.stdout)
-    assert [alert["data"]["phase"] for alert in alerts] == ["opened", "closed"]
+    absence = [alert["data"] for alert in alerts if alert["data"]["kind"] in OF_CITY]
+    # Between them the absence grows graver with age, and another measure may be proposed.
+    assert [data["phase"] for data in absence] == ["opened", "updated", "updated", "closed"]
+    # The phone dies once and is switched off over two check-ins: see tests/cases/test_causes.py.
+    others = {alert["data"]["kind"] for alert in alerts} - OF_CITY
+    assert others == {"low_battery", "missed_check_in"}
     assert {alert["specversion"] for alert in alerts} == {"1.0"}
-    assert b"1,437 events" in done.stderr
+    lines = gzip.decompress(recording_path("A").read_bytes()).count(b"\n")
+    assert f"{lines:,} events" in done.stderr.decode()
 
 
 def test_replay_prints_a_table_for_people() -> None:
     done = geomon("replay", CASE_A)
-    lines = done.stdout.decode().splitlines()
-    assert lines[0].split()[:3] == ["time", "+08:00", "severity"]
-    assert "违规离深" in lines[1]
-    assert len(lines) == 3
+    first, *lines = done.stdout.decode().splitlines()
+    assert first.split()[:3] == ["time", "+08:00", "severity"]
+    absence = [line for line in lines if "违规离深" in line]
+    assert [line.split()[3] for line in absence] == ["opened", "updated", "updated", "closed"]
+    assert len(lines) == len(json_lines(geomon("replay", "--json", CASE_A).stdout))
+    # What is told, and how often, is counted at the end.
+    talk = done.stderr.decode()
+    assert "leave_city opened: 1\n" in talk
+    assert "leave_city updated: 2\n" in talk
+    assert "missed_check_in opened: 2\n" in talk
+
+
+def test_replay_has_a_line_with_chinese_labels_for_every_kind() -> None:
+    stdin = b"\n".join(line.data for line in everything())
+    done = geomon("replay", "-", stdin=stdin)
+    assert done.returncode == 0
+    heading, *lines = done.stdout.decode().splitlines()
+    begin, end = heading.index("kind"), heading.index("person")
+    told = set()
+    for line in lines:
+        kind, label_zh = line.split()[4:6]
+        assert KINDS[kind].label_zh == label_zh
+        reason, label = line.split("  ")[-1].strip().split(" ", 1)
+        assert REASONS[reason][1] == label
+        # A Chinese character takes two cells, so columns line up by cells and not by characters.
+        assert cell_len(line[: line.index("SZ-01")]) == end
+        assert cell_len(line[: line.index(kind)]) == begin
+        told.add(kind)
+    assert told == set(KINDS)
+    assert "refused life:" not in done.stderr.decode()
+    assert "refused: 1" in done.stderr.decode()  # the position that the phone says is faked
+
+
+def test_replay_tells_the_reason_of_every_refusal() -> None:
+    stdin = b"\n".join(json.dumps(event).encode() for event, _ in BAD)
+    done = geomon("replay", "-", stdin=stdin)
+    assert done.returncode == 0
+    talk = done.stderr.decode()
+    for number, (_, reason) in enumerate(BAD, 1):
+        assert re.search(rf"^refused -:{number}( fix 0)?: {reason}\b", talk, re.MULTILINE), reason
+    assert f"refused: {len(BAD)}\n" in talk
+
+
+def test_replay_judges_by_the_settings_it_is_given(tmp_path: Path) -> None:
+    """A wristband that is silent for ten minutes: lost contact, where the settings say so."""
+    event = {
+        "type": "upload",
+        "supervisee_id": "SZ-7",
+        "device_id": "band-7",
+        "device": "wristband",
+        "battery_pct": 80,
+        "fixes": [],
+    }
+    stdin = b"".join(
+        json.dumps(event | {"received": f"2024-02-13T09:{minute}:00+08:00"}).encode() + b"\n"
+        for minute in ("00", "10")
+    )
+    until = ("--until", "2024-02-13T09:15:00+08:00")
+    assert geomon("replay", "--json", *until, "-", stdin=stdin).stdout == b""
+    file = tmp_path / "geomon.toml"
+    file.write_text("band_silence_min = [60, 5, 5]\n")
+    done = geomon("replay", "--json", *until, "--config", str(file), "-", stdin=stdin)
+    first, second, third = json_lines(done.stdout)
+    assert [a["id"] for a in (first, second, third)] == [
+        "SZ-7/lost_contact/2024-02-13T01:00:00Z#1",
+        "SZ-7/lost_contact/2024-02-13T01:00:00Z#2",
+        "SZ-7/lost_contact/2024-02-13T01:10:00Z#1",
+    ]
+    assert first["time"] == "2024-02-13T01:05:00Z"
+    assert third["data"]["rules"] == first["data"]["rules"]
+    environment = geomon(
+        *("replay", "--json", *until, "-"), stdin=stdin, GEOMON_BAND_SILENCE_MIN="60,5,5"
+    )
+    assert environment.stdout == done.stdout
 
 
 def test_replay_reads_standard_input_and_lets_the_clock_run_on() -> None:
@@ -72,9 +154,15 @@ def test_replay_reads_standard_input_and_lets_the_clock_run_on() -> None:
     stdin = "\n".join(json.dumps(event) for event in events).encode()
     assert geomon("replay", "--json", "-", stdin=stdin).stdout == b""
     late = geomon("replay", "--json", "--until", "2024-02-11T00:00:00+08:00", "-", stdin=stdin)
-    [alert] = json_lines(late.stdout)
-    assert alert["id"] == "SZ-7/overdue_return/2024-02-09T16:00:00Z#1"
-    assert alert["time"] == "2024-02-09T17:00:00Z"
+    # Nobody has announced this person or heard from a device: only the leave's end is known, and
+    # that it grows graver with age.
+    opened, graver, graver_yet = json_lines(late.stdout)
+    assert opened["id"] == "SZ-7/overdue_return/2024-02-09T16:00:00Z#1"
+    assert opened["time"] == "2024-02-09T17:00:00Z"
+    assert [(a["data"]["reason"], a["time"]) for a in (graver, graver_yet)] == [
+        ("still_open", "2024-02-09T20:00:00Z"),
+        ("still_open", "2024-02-10T16:00:00Z"),
+    ]
 
 
 def test_replay_tells_each_refusal_in_a_line_and_goes_on() -> None:
@@ -145,10 +233,33 @@ def test_config_show_tells_value_unit_and_source() -> None:
     assert rows["horizon_h"]["unit"] == "h"
     assert rows["horizon_h"]["from"] == "environment"
     assert rows["kafka"]["from"] == "default"
+    assert rows["curfew_grace_min"]["value"] == [30.0, 15.0, 5.0]
+    assert rows["curfew_grace_min"]["unit"] == "min"
+    assert rows["check_in_seed"]["value"] == "geomon"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("GEOMON_CURFEW_GRACE_MIN", "30,15", "one value, or one for each of loose, normal, strict"),
+        ("GEOMON_CHECK_INS", "-1", "check_ins must be at least 0 a day"),
+        ("GEOMON_ESCALATE_AFTER_H", "4,later", "escalate_after_h"),
+    ],
+)
+def test_a_wrong_plan_is_said_in_one_line(name: str, value: str, says: str) -> None:
+    for command in (("config", "show"), ("replay", CASE_A)):
+        done = geomon(*command, stdin=b"", **{name: value})
+        talk = done.stderr.decode()
+        assert done.returncode == 1
+        assert says in talk
+        assert len(talk.strip().splitlines()) == 1
 
 
 def test_worker_replay_and_watch_make_one_system() -> None:
     """`geomon worker`, a recording sent to it, and what `geomon watch` then shows."""
+
+    replayed = json_lines(geomon("replay", "--json", CASE_C).stdout)
+    assert {alert["data"]["kind"] for alert in replayed} > {"leave_city", "lost_contact"}
 
     async def main() -> None:
         async with embedded_parts(Settings()) as parts:
@@ -167,7 +278,7 @@ def test_worker_replay_and_watch_make_one_system() -> None:
                 watch = ("watch", "--redis", parts.redis, "--from", "0", "--json", "--no-follow")
                 end = time.monotonic() + 60
                 alerts: list[dict[str, Any]] = []
-                while len(alerts) < 2 and time.monotonic() < end:
+                while len(alerts) < len(replayed) and time.monotonic() < end:
                     alerts = json_lines((await asyncio.to_thread(geomon, *watch)).stdout)
                 worker.send_signal(signal.SIGTERM)
                 last = await asyncio.wait_for(worker.stderr.read(), 30)
@@ -175,7 +286,6 @@ def test_worker_replay_and_watch_make_one_system() -> None:
             finally:
                 if worker.returncode is None:
                     worker.kill()
-        replayed = json_lines(geomon("replay", "--json", CASE_C).stdout)
         assert [alert["id"] for alert in alerts] == [alert["id"] for alert in replayed]
         assert b"stopped after" in last
 

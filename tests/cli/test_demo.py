@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from geomon.core.episodes import OF_CITY
+
 
 def children_of(group: int) -> list[str]:
     """Command lines of the living processes of a session."""
@@ -47,7 +49,20 @@ def test_the_demo_finds_the_cases_and_draws_them(tmp_path: Path) -> None:
     alerts = [
         json.loads(line) for line in (tmp_path / "out/alerts.ndjson").read_bytes().splitlines()
     ]
-    assert len(alerts) == 6
+    absences = [a["data"] for a in alerts if a["data"]["kind"] in OF_CITY]
+    # One a case, opened and closed; what is told between the two is that it grows graver.
+    ends = sorted((d["episode"], d["phase"]) for d in absences if d["phase"] != "updated")
+    assert [phase for _, phase in ends] == ["closed", "opened"] * 3
+    assert [episode.split("/")[:2] for episode, _ in ends[::2]] == [
+        ["SZ-0001", "leave_city"],
+        ["SZ-0002", "overdue_return"],
+        ["SZ-0003", "leave_city"],
+    ]
+    # The small troubles of the recordings are told and listed as what they are.
+    beside = [line for line in output.splitlines() if "beside it:" in line]
+    assert len(beside) == 3
+    assert all("missed check-in" in line for line in beside[:2])
+    assert "lost contact" in beside[2]
     page = (tmp_path / "out/map.html").read_text("utf-8")
     assert all(alert["subject"] in page for alert in alerts)
     assert (tmp_path / "out/map.png").read_bytes().startswith(b"\x89PNG")

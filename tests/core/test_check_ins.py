@@ -189,6 +189,7 @@ def test_late_is_recorded_and_the_window_stays_missed() -> None:
 
 def test_windows_missed_one_after_the_other_are_one_episode() -> None:
     story = owing()
+    story.heartbeats("13 12:00", "14 23:00", every_s=7_200)
     story.clock("14 23:00")
     assert story.told() == [
         "opened missed_check_in since 14 09:00 (no_check_in)",
@@ -201,6 +202,7 @@ def test_windows_missed_one_after_the_other_are_one_episode() -> None:
 
 def test_the_sixth_miss_is_grave() -> None:
     story = owing()
+    story.heartbeats("13 12:00", "17 00:00", every_s=7_200)
     story.clock("17 00:00")
     assert story.alerts[-1].severity == "high"
     assert story.alerts[-1].detected_s == moment("16 19:10")

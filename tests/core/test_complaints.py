@@ -260,6 +260,7 @@ def test_a_check_in_at_five_past_midnight_satisfies_nothing() -> None:
     story.supervised("12 08:00", "01-01 00:00", "12-31 00:00")
     story.heartbeat("12 08:00")
     story.check_in("13 00:05")
+    story.heartbeats("13 08:00", "14 00:00", every_s=7_200)
     story.clock("14 00:00")
     assert len(story.alerts) == 2
     assert dict(story.alerts[-1].detail)["missed"] == 2

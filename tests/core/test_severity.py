@@ -171,6 +171,7 @@ def test_what_ended_long_before_led_to_nothing() -> None:
     story = Story(device="phone", kinds={"lost_contact"})
     story.heartbeat("08:00", battery_pct=3)
     story.heartbeat("12:00", battery_pct=90)
+    story.fix("13:00", HOME_M)
     story.heartbeat("18:00")
     story.clock("14 08:00")
     assert [a.cause for a in story.alerts] == [""]

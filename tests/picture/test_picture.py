@@ -16,9 +16,13 @@ from typing import Any
 
 import pytest
 import shapely
+from everykind import everything
 
+from geomon.alerts import KINDS
 from geomon.cases import expected, recording_path
+from geomon.core.episodes import OF_PLACE
 from geomon.errors import UnavailableError, UserError
+from geomon.intake import Intake
 from geomon.picture import Leave, Story, TrackPoint, draw_html, draw_png, stories_from
 from geomon.picture import png as png_module
 from geomon.picture.scene import (
@@ -26,12 +30,15 @@ from geomon.picture.scene import (
     LEAVE,
     OPEN_ALERT,
     UNJUDGED,
+    Episode,
     Scene,
     outlines,
     scene_of,
 )
-from geomon.replay import open_recording
+from geomon.replay import Replay, open_recording
+from geomon.settings import Settings, rules_from
 from geomon.zones.files import read_zone_file, zone_directory
+from geomon.zones.index import zones_for
 
 # A made-up city of about 40 by 22 km, its western and eastern half, and the county beside it.
 CITY = shapely.box(114.0, 22.5, 114.4, 22.7)
@@ -255,6 +262,27 @@ def test_a_missed_check_in_is_a_moment_and_a_tamper_lasts() -> None:
     assert [(e.number, e.is_moment) for e in scene.episodes] == [(1, True), (2, False)]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_what_is_about_a_place_is_marked_on_the_map(kind: str) -> None:
+    """Others say where the person was last, which is not where a battery ran low."""
+    alerts = [
+        alert(kind, "opened", NOON, at=DONGGUAN),
+        alert(kind, "closed", NOON, until=NOON + HOUR, reason="disposed", at=HOME),
+    ]
+    [episode] = scene_of(Story("B", "SZ-1", [fix(0 * HOUR)], [], alerts), CITY).episodes
+    placed = kind in OF_PLACE | {"border_approach"}
+    assert episode.opened_at == (DONGGUAN if placed else None)
+    assert episode.closed_at == (HOME if placed else None)
+    assert (episode.kind, episode.until) == (kind, NOON + HOUR)  # in table and timeline as ever
+
+
+def test_silence_far_away_does_not_widen_the_map() -> None:
+    alerts = [alert("lost_contact", "opened", NOON, at=HENAN)]
+    scene = scene_of(Story("B", "SZ-1", [fix(0 * HOUR)], [], alerts), CITY)
+    assert scene.journey is None
+    assert OPEN_ALERT not in standings(scene)
+
+
 def test_a_journey_across_the_country_leaves_the_first_view_with_the_city() -> None:
     far = Story("B", "SZ-1", [fix(0 * HOUR), fix(8 * HOUR, HENAN)])
     near = away_for_a_day()
@@ -437,6 +465,66 @@ def test_the_png_is_drawn_without_a_chinese_font_and_without_boxes(
     assert height > 3 * 600
     draw_png([far], CITY, DISTRICTS, PLACES, path)
     assert size_of(path)[1] < height / 2
+
+
+def test_among_many_alerts_the_absence_keeps_its_tall_card_and_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    cards: list[tuple[str, bool, float]] = []
+    draw_card = png_module._Drawing._card
+
+    def note(self: Any, axes: Any, episode: Episode, top: float, *, roomy: bool) -> None:
+        cards.append((episode.kind, roomy, top))
+        draw_card(self, axes, episode, top, roomy=roomy)
+
+    monkeypatch.setattr(png_module._Drawing, "_card", note)
+    story = away_for_a_day()
+    before = [alert("missed_check_in", "opened", NOON - i * HOUR, at=None) for i in (9, 6)]
+
+    def drawn_with(*others: dict[str, Any]) -> list[tuple[str, bool, float]]:
+        cards.clear()
+        mixed = Story(story.title, "SZ-1", story.track, [], [*others, *story.alerts])
+        draw_png([mixed], CITY, DISTRICTS, PLACES, tmp_path / "p.png")
+        return list(cards)
+
+    # While there is room everything has a tall card, in order of time.
+    few = drawn_with(*before)
+    assert [(kind, roomy) for kind, roomy, _ in few] == [
+        ("missed_check_in", True),
+        ("missed_check_in", True),
+        ("leave_city", True),
+    ]
+    quiet = [alert("no_fix", "opened", NOON + i * MINUTE, at=None) for i in range(30)]
+    many = drawn_with(*before, *quiet)
+    assert many[0] == ("leave_city", True, 0.0)
+    assert [roomy for _, roomy, _ in many[1:]] == [False] * (len(many) - 1)
+    tops = [top for _, _, top in many]
+    assert tops == sorted(tops)
+    assert 5 < len(many) <= 12
+    assert tops[-1] < 4.6  # the words "and … more" still fit below
+
+
+def test_a_story_of_every_kind_of_alert_is_drawn(tmp_path: Path) -> None:
+    """Each by its label in the page; and neither page nor PNG minds an event it does not draw."""
+    pytest.importorskip("matplotlib")
+    lines = everything()
+    replay = Replay(Intake(zones_for("440300")), rules_from(Settings()))
+    alerts = [*replay.feed(lines), *replay.finish()]
+    assert {a["data"]["kind"] for a in alerts} == set(KINDS)
+    stories = stories_from((line.data for line in lines), alerts, {})
+    assert [story.supervisee_id for story in stories] == sorted({a["subject"] for a in alerts})
+    folder = zone_directory()
+    [city] = read_zone_file(folder / "city-440300.geojson").features
+    draw_html(stories, city.geometry, [], [], tmp_path / "every.html")
+    page = (tmp_path / "every.html").read_text(encoding="utf-8")
+    for kind, labels in KINDS.items():
+        assert f"{labels.label_zh} <code>{kind}</code>" in page
+    told = {a["data"]["episode"] for a in alerts}
+    shown = [e["key"] for case in contents(page)["cases"] for e in case["episodes"]]
+    assert sorted(shown) == sorted(told)
+    draw_png(stories, city.geometry, [], [], tmp_path / "every.png")
+    assert size_of(tmp_path / "every.png")[1] > len(stories) * 600
 
 
 def test_without_a_chinese_font_only_latin_words_are_left() -> None:

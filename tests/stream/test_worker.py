@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from everykind import BAD, everything
 from redis.asyncio import Redis
 
+from geomon.alerts import KINDS
 from geomon.cases import CASES, recording_path
 from geomon.core.rules import Rules
 from geomon.embedded.house import embedded_parts, embedded_worker
 from geomon.errors import UnavailableError
-from geomon.events import decode
+from geomon.events import REASONS, decode
 from geomon.intake import Intake, Raw
 from geomon.replay import Replay, open_recording, read_recording
 from geomon.settings import Settings, rules_from
@@ -40,9 +43,12 @@ def lines_of(*cases: str) -> list[Raw]:
 
 
 def replayed(zones: ZoneIndex, lines: Iterable[Raw], settings: Settings) -> list[dict[str, Any]]:
+    """The alerts of a replay in process, as they would be read: JSON knows no tuples."""
     rules: Rules = rules_from(settings)
     replay = Replay(Intake(zones), rules)
-    return [*replay.feed(lines), *replay.finish()]
+    alerts = [*replay.feed(lines), *replay.finish()]
+    found: list[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(alerts))
+    return found
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -131,6 +137,72 @@ def test_the_three_cases_come_out_as_in_a_replay(zones: ZoneIndex) -> None:
             assert {alert["id"] for _, alert in alerts} == {alert["id"] for alert in wanted}
 
     run(main)
+
+
+def test_every_type_of_event_and_kind_of_alert_comes_out_as_in_a_replay(zones: ZoneIndex) -> None:
+    lines = everything()
+    wanted = replayed(zones, lines, RECORDING)
+    assert {alert["data"]["kind"] for alert in wanted} == set(KINDS)
+
+    async def main() -> None:
+        async with embedded_parts(RECORDING) as settings:
+            async with embedded_worker(settings, zones) as worker:
+                await judged(worker, await send(settings, lines))
+                assert worker.rejections == {"faked_position": 1}
+            log = await log_of(settings)
+            assert sorted(alert["id"] for alert in log) == sorted(a["id"] for a in wanted)
+            assert sorted(log, key=msgspec.json.encode) == sorted(wanted, key=msgspec.json.encode)
+            for whose in {alert["subject"] for alert in wanted}:
+                ids = [alert["id"] for alert in log if alert["subject"] == whose]
+                assert ids == [alert["id"] for alert in wanted if alert["subject"] == whose]
+            # What is open in the end is what Redis shows as present.
+            last = {alert["data"]["episode"]: alert for alert in wanted}
+            still = [a for a in last.values() if a["data"]["phase"] != "closed"]
+            assert {alert["data"]["kind"] for alert in still} > {"spoofing", "missed_check_in"}
+            async with Redis.from_url(settings.redis) as redis:
+                for alert in still:
+                    present: Any = await redis.hgetall(f"geomon:open:{alert['subject']}")
+                    kind = alert["data"]["kind"].encode()
+                    assert msgspec.json.decode(present[kind]) == alert
+
+    run(main)
+
+
+def test_a_worker_that_takes_over_knows_zones_orders_and_signs(zones: ZoneIndex) -> None:
+    """Cut anywhere, all that is kept of a person travels by the changelog."""
+    lines = everything()
+    wanted = sorted(alert["id"] for alert in replayed(zones, lines, RECORDING))
+    # While a zone is entered, contact lost, a strap open and a leave running; and a day later.
+    cuts = [len(lines) // 3, 2 * len(lines) // 3]
+    clocks = [
+        msgspec.json.encode({"type": "clock", "supervisee_id": whose, "received": end})
+        for end in (replay_end(lines),)
+        for whose in sorted({msgspec.json.decode(raw.data)["supervisee_id"] for raw in lines})
+    ]
+    parts = [lines[: cuts[0]], lines[cuts[0] : cuts[1]], lines[cuts[1] :]]
+    parts[-1] += [Raw(clock, "end") for clock in clocks]
+
+    async def main() -> None:
+        async with embedded_parts(RECORDING) as settings:
+            async with producer_of(settings) as producer:
+                for part in parts:
+                    for raw in part:
+                        event, _ = decode(raw.data)
+                        await producer.send(EVENTS, raw.data, key=event.supervisee_id.encode())
+                    await producer.flush()
+                    async with embedded_worker(settings, zones) as worker:
+                        await judged(worker, len(part))
+            assert sorted(alert["id"] for alert in await log_of(settings)) == wanted
+
+    run(main)
+
+
+def replay_end(lines: Iterable[Raw]) -> datetime:
+    """When a replay in process lets all clocks have come to."""
+    newest: str = max(
+        (msgspec.json.decode(raw.data)["received"] for raw in lines), key=datetime.fromisoformat
+    )
+    return datetime.fromisoformat(newest) + timedelta(seconds=RECORDING.settle_s)
 
 
 def test_the_same_recording_sent_twice_is_told_once(zones: ZoneIndex) -> None:
@@ -230,7 +302,7 @@ def a_leave_that_ends(until: datetime) -> list[bytes]:
     return [msgspec.json.encode(permit), msgspec.json.encode(away)]
 
 
-LIVE = Settings(clock="wall", clock_slack_s=0.0, overdue_grace_min=0.0, settle_s=0)
+LIVE = Settings(clock="wall", clock_slack_s=0.0, overdue_grace_min=[0.0] * 3, settle_s=0)
 
 
 def in_seconds(seconds: int) -> datetime:
@@ -281,6 +353,105 @@ def test_a_deadline_that_falls_due_while_no_worker_runs_is_told_by_the_next_one(
             assert await log_of(settings) == []
             async with embedded_worker(settings, zones):
                 await assert_overdue(settings, until)
+
+    run(main)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def a_word(whose: str, device: str, **fields: Any) -> bytes:
+    """A heartbeat that arrives now."""
+    event = {
+        "type": "upload",
+        "supervisee_id": whose,
+        "device_id": f"{device}-1",
+        "device": device,
+        "received": datetime.now(timezone.utc).replace(microsecond=0),
+        "fixes": [],
+    }
+    return msgspec.json.encode(event | fields)
+
+
+def test_silence_is_lost_contact_by_the_workers_timer(zones: ZoneIndex) -> None:
+    """Nothing arrives any more: for a band told after 3 s, for a phone after 6, then as out."""
+    settings = replace(
+        LIVE,
+        band_silence_min=[3 / 60] * 3,
+        phone_silence_min=[6 / 60] * 3,
+        out_of_supervision_h=[9 / 3600] * 3,
+    )
+    rules = rules_from(settings)
+    assert rules.plans[1].silence_s == (6, 3)
+    assert rules.plans[1].out_of_supervision_s == 9
+
+    async def main() -> None:
+        async with (
+            embedded_parts(settings) as running,
+            embedded_worker(running, zones),
+            producer_of(running) as producer,
+        ):
+            band = a_word("SZ-0051", "wristband", battery_pct=70)
+            phone = a_word("SZ-0052", "phone", battery_pct=2)
+            for key, word in ((b"SZ-0051", band), (b"SZ-0052", phone)):
+                await producer.send_and_wait(EVENTS, word, key=key)
+            log = await eventually(lambda: log_of(running), lambda log: len(log) >= 5)
+            heard = {
+                "SZ-0051": msgspec.json.decode(band)["received"],
+                "SZ-0052": msgspec.json.decode(phone)["received"],
+            }
+            told = {(a["subject"], a["data"]["kind"]) for a in log}
+            assert told == {
+                *(("SZ-0051", "lost_contact"), ("SZ-0052", "lost_contact")),
+                ("SZ-0052", "low_battery"),
+            }
+            lost = [a["data"] for a in log if a["data"]["kind"] == "lost_contact"]
+            for whose, reason, after_s in (
+                ("SZ-0051", "silent", 3),
+                ("SZ-0052", "battery_died", 6),
+            ):
+                opened, out = (d for d in lost if d["episode"].startswith(whose))
+                since = moment(heard[whose])
+                assert moment(opened["since"]) == since
+                assert opened["reason"] == reason
+                assert moment(opened["detected"]) - since >= timedelta(seconds=after_s)
+                assert (out["phase"], out["reason"]) == ("updated", "out_of_supervision")
+                assert out["out_of_supervision_since"] == opened["since"]
+                assert out["proposal"]["ground"] == "out_of_supervision"
+                # What it followed from: a battery that had been low.
+                assert (opened["cause"] or "").startswith(f"{whose}/low_battery/") == (
+                    reason == "battery_died"
+                )
+            # And a word closes it, at its own time.
+            await producer.send_and_wait(EVENTS, a_word("SZ-0051", "wristband"), key=b"SZ-0051")
+
+            def closed(log: list[dict[str, Any]]) -> bool:
+                return any(a["data"]["reason"] == "heard_again" for a in log)
+
+            log = await eventually(lambda: log_of(running), closed)
+            [again] = [a for a in log if a["data"]["phase"] == "closed"]
+            assert again["id"].startswith("SZ-0051/lost_contact/")
+            async with Redis.from_url(running.redis) as redis:
+                assert await redis.hgetall("geomon:open:SZ-0051") == {}
+
+    run(main)
+
+
+def test_silence_that_began_before_the_worker_is_told_by_the_next_one(zones: ZoneIndex) -> None:
+    settings = replace(LIVE, band_silence_min=[8 / 60] * 3)
+
+    async def main() -> None:
+        async with embedded_parts(settings) as running:
+            word = a_word("SZ-0051", "wristband")
+            async with embedded_worker(running, zones) as worker:
+                async with producer_of(running) as producer:
+                    await producer.send_and_wait(EVENTS, word, key=b"SZ-0051")
+                await judged(worker, 1)
+            assert await log_of(running) == []
+            async with embedded_worker(running, zones):
+                [alert] = await eventually(lambda: log_of(running), lambda log: len(log) > 0)
+                assert alert["data"]["reason"] == "silent"
 
     run(main)
 
@@ -353,5 +524,33 @@ def test_bad_messages_are_refused_with_a_reason_and_the_stream_goes_on(zones: Zo
             assert reasons == sorted([*bad, "broken_json", "key_mismatch"])
             assert all(record["where"].startswith(EVENTS + "/") for record in records)
             assert [alert["id"] for alert in await log_of(settings)] == wanted
+
+    run(main)
+
+
+def test_what_is_refused_of_the_newer_events_is_told_with_its_reason(zones: ZoneIndex) -> None:
+    """Refused while decoding, by its shape, by the core, or one fix of an upload alone."""
+    good = everything()
+    wanted = sorted(alert["id"] for alert in replayed(zones, good, RECORDING))
+
+    async def main() -> None:
+        async with embedded_parts(RECORDING) as settings:
+            async with embedded_worker(settings, zones) as worker:
+                async with producer_of(settings) as producer:
+                    for event, _ in BAD:
+                        message = msgspec.json.encode(event)
+                        await producer.send_and_wait(EVENTS, message, key=b"SZ-0199")
+                await judged(worker, len(BAD) + await send(settings, good))
+                # With what was good there is one more: the fix that a phone says is faked.
+                assert worker.rejections.total() == len(BAD) + 1
+            records = [r for _, r in await topic_of(settings, REJECTED, len(BAD) + 1)]
+            mine = [record for record in records if record["supervisee_id"] != "SZ-0106"]
+            assert [record["reason"] for record in mine] == [reason for _, reason in BAD]
+            for record in mine:
+                assert record["meaning"] == REASONS[record["reason"]][0]
+                assert record["where"].startswith(EVENTS + "/")
+                assert msgspec.json.decode(record["message"])["type"]
+            # Nothing of it has touched anybody.
+            assert sorted(alert["id"] for alert in await log_of(settings)) == wanted
 
     run(main)
