@@ -69,7 +69,7 @@ class Replay:
         self.end_s = max([self.end_s, *[arrival.event.at_s for arrival in arrivals]])
         for arrival in arrivals:
             for outcome in self._step(arrival.supervisee_id, arrival.event):
-                alert = self._tell(outcome, arrival.raw)
+                alert = self._tell(outcome, arrival.raw, arrival.supervisee_id)
                 if alert is not None:
                     yield alert
 
@@ -82,7 +82,7 @@ class Replay:
         for supervisee_id, person in self.people.items():
             last_s = max(end_s, person.clock_s + self._rules.settle_s)
             for outcome in self._step(supervisee_id, ClockAt(last_s)):
-                alert = self._tell(outcome, None)
+                alert = self._tell(outcome, None, supervisee_id)
                 if alert is not None:
                     yield alert
 
@@ -91,12 +91,12 @@ class Replay:
         self.people[supervisee_id], outcomes = step(person, event, self._rules)
         return outcomes
 
-    def _tell(self, outcome: Outcome, raw: Raw | None) -> dict[str, Any] | None:
+    def _tell(self, outcome: Outcome, raw: Raw | None, whose: str) -> dict[str, Any] | None:
         if isinstance(outcome, Alert):
             self.alerts[outcome.kind, outcome.phase] += 1
             return cloud_event(outcome, rules=self._rules.version, zones=self._intake.zones)
         if raw is not None:
-            self._reject(refusal_of(outcome, raw))
+            self._reject(refusal_of(outcome, raw, whose))
         return None
 
     def _reject(self, rejected: Rejected) -> None:
@@ -104,13 +104,16 @@ class Replay:
         self._on_rejected(rejected)
 
 
-def refusal_of(outcome: TooLate | UnknownEpisode | UnknownPermit, raw: Raw) -> Rejected:
+def refusal_of(
+    outcome: TooLate | UnknownEpisode | UnknownPermit, raw: Raw, supervisee_id: str
+) -> Rejected:
     """Give what the core would not judge in the form of what intake would not let in."""
     if isinstance(outcome, TooLate):
-        return Rejected(raw, "too_late", f"{outcome[0]} fixes")
+        return Rejected(raw, "too_late", f"{outcome[0]} fixes", supervisee_id)
     if isinstance(outcome, UnknownEpisode):
-        return Rejected(raw, "unknown_episode", outcome)
-    return Rejected(raw, "unknown_permit", outcome)
+        # As plain text: an encoder refuses a kind of text of our own.
+        return Rejected(raw, "unknown_episode", str(outcome), supervisee_id)
+    return Rejected(raw, "unknown_permit", str(outcome), supervisee_id)
 
 
 def open_recording(path: str) -> IO[bytes]:

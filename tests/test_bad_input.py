@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from geomon.events import REASONS
@@ -337,7 +338,7 @@ def test_every_refusal_says_where_it_came_from_and_what_it_was(zones: ZoneIndex)
     assert len(records) == len(lines)
     assert {record["reason"] for record in records} <= set(REASONS)
     for record in records:
-        json.dumps(record)
+        assert msgspec.json.decode(msgspec.json.encode(record)) == record  # as the worker sends it
         assert record["meaning"]
         assert record["where"].startswith("test:")
         assert len(record["message"]) <= 4_096

@@ -17,7 +17,7 @@ from geomon.settings import Settings, rules_from
 from geomon.zones.index import zones_for
 
 IDS = {
-    "A": "SZ-0001/leave_city/2024-02-05T00:25:04Z",
+    "A": "SZ-0001/leave_city/2024-02-05T00:36:21Z",
     "B": "SZ-0002/overdue_return/2024-02-09T16:00:00Z",
     "C": "SZ-0003/leave_city/2024-02-13T01:52:00Z",
 }

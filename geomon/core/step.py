@@ -130,8 +130,12 @@ def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Perso
     """
     which = event.device
     device = person.devices[which]
+    due_s = person.due_s
+    if 0 < due_s <= event.at_s:
+        # Mostly the end of a silence that never was: each upload moves it, unnoticed here.
+        due_s = next_deadline(person, rules)
     if (
-        0 < person.due_s <= event.at_s
+        0 < due_s <= event.at_s
         or not device.heard_s
         or event.flags & NOTABLE
         or device.state & _WATCHED
@@ -161,7 +165,8 @@ def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Perso
         if blind_s >= plan.no_fix_s[which]:
             return None
         heard = replace(heard, blind_s=blind_s)
-        return replace(person, clock_s=clock_s, devices=_with(person, which, heard))
+        devices = _with(person, which, heard)
+        return replace(person, clock_s=clock_s, devices=devices, due_s=due_s)
     tail = person.tail
     if (
         event.singles
@@ -194,6 +199,7 @@ def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Perso
         tail=_further_inside(tail, newest_s, which),
         clock_s=clock_s,
         devices=_with(person, which, heard),
+        due_s=due_s,
     )
 
 

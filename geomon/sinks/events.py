@@ -89,4 +89,6 @@ def _arrived_s(event: events.Event) -> int:
         return int(event.received.timestamp())
     if isinstance(event, events.Upload):
         return max((int(fix.time.timestamp()) for fix in event.fixes), default=0)
+    if isinstance(event, events.Return | events.CheckIn | events.Disposal | events.Sanction):
+        return int(event.time.timestamp())
     return 0

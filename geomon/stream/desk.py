@@ -170,7 +170,7 @@ class Desk:
                     )
                 )
             elif raw is not None:
-                verdict.rejections.append(rejection_record(refusal_of(outcome, raw)))
+                verdict.rejections.append(rejection_record(refusal_of(outcome, raw, supervisee_id)))
 
 
 def frozen(changed: Mapping[str, Person]) -> dict[bytes, bytes]:

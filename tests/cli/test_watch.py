@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import redis
 
+from geomon.alerts import KINDS, REASONS
 from geomon.embedded.redis import EmbeddedRedis
 from geomon.sinks.redis import RedisSink, log_key
 
@@ -194,6 +195,41 @@ def test_people_read_a_line_with_local_time_and_chinese_labels(
     assert "甲\ufffd[2J" in second
     # Columns line up in cells: the person of the second line has one character of two cells.
     assert second.index("outside") == first.index("outside") - 1
+
+
+def test_every_kind_has_its_label_and_can_be_asked_for(server: EmbeddedRedis, client: Any) -> None:
+    notices = [name for name, kind in KINDS.items() if kind.notice]
+    severity = {name: "info" if name in notices else "medium" for name in KINDS}
+    deliver(
+        server.url,
+        *(alert(f"SZ-{name}", kind=name, severity=severity[name]) for name in KINDS),
+    )
+    shown = run("--redis", server.url, "--no-follow").stdout.splitlines()
+    assert [line.split()[4:6] for line in shown] == [
+        [name, kind.label_zh] for name, kind in KINDS.items()
+    ]
+    asked = [word for name in notices for word in ("--kind", name)]
+    for filters in (asked, ["--severity", "info"]):
+        found = run("--redis", server.url, "--json", "--no-follow", *filters).stdout
+        assert persons(found) == [f"SZ-{name}" for name in KINDS if name in notices]
+    lost = run("--redis", server.url, "--json", "--no-follow", "--kind", "lost_contact").stdout
+    assert persons(lost) == ["SZ-lost_contact"]
+
+
+def test_an_update_names_why_it_is_told(server: EmbeddedRedis, client: Any) -> None:
+    """A reason of opening, one of growing graver, one of the law."""
+    deliver(
+        server.url,
+        alert("SZ-1", kind="lost_contact", reason="battery_died", severity="low"),
+        alert("SZ-1", "updated", kind="lost_contact", reason="still_open", severity="medium"),
+        alert("SZ-2", "updated", reason="proposal", severity="critical"),
+    )
+    ends = [
+        line.split()[-2:] for line in run("--redis", server.url, "--no-follow").stdout.splitlines()
+    ]
+    assert ends == [
+        [reason, REASONS[reason][1]] for reason in ("battery_died", "still_open", "proposal")
+    ]
 
 
 def test_on_a_terminal_there_is_a_heading_and_colour(server: EmbeddedRedis, client: Any) -> None:
