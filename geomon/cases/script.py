@@ -62,9 +62,9 @@ from geomon.zones.files import read_zone_file, zone_directory
 
 __all__ = ["SEED", "build", "city_test", "main", "record", "truth", "write"]
 
-#: Chosen among some hundreds: with it each phone has a satellite fix within 15 minutes on both sides
-#: of each crossing. With most others a crossing falls among cell fixes, and then nobody could name its
-#: moment to the 15 minutes that the replay of these cases is held to.
+#: Chosen among some hundreds: with it each phone has a satellite fix within 15 minutes on both
+#: sides of each crossing. With most others a crossing falls among cell fixes, and then nobody could
+#: name its moment to the 15 minutes that the replay of these cases is held to.
 SEED = 20240683
 
 #: The end of case B's leave: 24:00 on 2024-02-09 in China.

@@ -40,7 +40,7 @@ from typing import NamedTuple
 from geomon.core.evidence import SOURCE_CODE, SOURCES
 from geomon.core.history import Inside, Item, Minutes, walk
 from geomon.core.person import INSIDE, OUTSIDE, UNKNOWN, Belief, Mark, Run, Stay
-from geomon.core.travel import reach_m
+from geomon.core.travel import likely_m
 
 __all__ = [
     "BAND_HOLD_S",
@@ -78,7 +78,7 @@ class Tuning(NamedTuple):
 CITY = Tuning()
 
 _WIFI = SOURCE_CODE["wifi"]
-_MOVED_HOUSE_S = 3600
+_MOVED_HOUSE_S = 2 * 3600
 #: Evidence weaker than this is of positions within some 300 m of the line.
 _BEYOND_WALLS = 4.45
 _WALLS_S = 1400
@@ -115,6 +115,8 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
         weight *= _news_of_wifi(belief, item)
         if not weight:
             return None
+    if weight >= DOUBT:
+        belief.outside_s = time_s
     log_odds = belief.log_odds
     if belief.at_s:
         elapsed_s = time_s - belief.at_s
@@ -124,8 +126,6 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
             near = leaning > 0 and belief.label != OUTSIDE and weight < _BEYOND_WALLS
             lasts_s = _WALLS_S if near and tuning.doubtful else _CORRELATION_S[source]
             weight *= 1 - exp(-elapsed_s / lasts_s)
-    if leaning > 0:
-        belief.outside_s = time_s
     log_odds += weight
     _mark_turn(belief, leaning, log_odds, time_s)
     belief.at_s = time_s
@@ -170,7 +170,7 @@ def _is_asked(belief: Belief, time_s: int, device: int) -> bool:
 def _is_out_of_reach(belief: Belief, time_s: int, far_m: float) -> bool:
     """Say whether nobody can have come so far out since the last evidence of being inside."""
     known_s = belief.inside_s
-    return belief.label != OUTSIDE and known_s > 0 and far_m > reach_m(time_s - known_s)
+    return belief.label != OUTSIDE and known_s > 0 and far_m > likely_m(time_s - known_s)
 
 
 def _news_of_wifi(belief: Belief, item: Item | Mark) -> float:

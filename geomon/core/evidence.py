@@ -60,7 +60,7 @@ class Source(NamedTuple):
 #: across the river, and stays wrong for as long as the phone stays on it: hence the half hour.
 SOURCES = (
     Source("gnss", 15.0, 0.13, 100.0, 0.02, 3_000.0, 0.0, 120.0),
-    Source("wifi", 60.0, 0.20, 150.0, 0.05, 5_000.0, 0.005, 600.0),
+    Source("wifi", 60.0, 0.20, 150.0, 0.05, 5_000.0, 0.01, 600.0),
     Source("cell", 1_000.0, 0.35, 1_000.0, 0.15, 4_000.0, 0.01, 1_800.0),
     Source("unknown", 50.0, 0.15, 100.0, 0.05, 3_000.0, 0.0, 300.0),
 )

@@ -22,7 +22,7 @@ from geomon.core.evidence import SOURCE_CODE, SOURCES
 from geomon.core.geodesy import apart_m
 from geomon.core.person import Clue, Device, Doubt, LastFix, Person
 from geomon.core.signs import add_sign
-from geomon.core.travel import reach_m
+from geomon.core.travel import possible_m
 
 __all__ = ["CELL", "GNSS", "JUMP_DEGREES", "doubt", "fix_of", "is_frozen", "speed_between"]
 
@@ -138,8 +138,12 @@ def _jumped(
         known = replace(known, jump=None)
         if _is_way(start, new):
             return known  # back where they were: one position was thrown off
-    if last is not None and _is_sure(last, cell) and not _is_way(last, new):
-        known = replace(known, jump=(last, new))
+    if last is not None and _is_sure(last, cell):
+        # Where the cells agree, they were there as long as the cells said so.
+        agreed = cell is not None and _agree(last, cell)
+        start = last._replace(time_s=max(last.time_s, cell.time_s)) if cell and agreed else last
+        if not _is_way(start, new):
+            known = replace(known, jump=(start, new))
     return known
 
 
@@ -149,17 +153,18 @@ def _is_sure(fix: LastFix, cell: LastFix | None) -> bool:
         return False
     if fix.source == GNSS:
         return True
-    return (
-        cell is not None
-        and abs(cell.time_s - fix.time_s) <= _AGREES_S
-        and apart_m(fix.lon, fix.lat, cell.lon, cell.lat) <= _AGREES_M
-    )
+    return cell is not None and _agree(fix, cell)
+
+
+def _agree(fix: LastFix, cell: LastFix) -> bool:
+    apart_s = abs(cell.time_s - fix.time_s)
+    return apart_s <= _AGREES_S and apart_m(fix.lon, fix.lat, cell.lon, cell.lat) <= _AGREES_M
 
 
 def _is_way(a: LastFix, b: LastFix) -> bool:
     """Say whether somebody can have gone from one position to the other, errors allowed for."""
     moved_m = apart_m(a.lon, a.lat, b.lon, b.lat) - 3 * (a.accuracy_m + b.accuracy_m)
-    return moved_m <= max(_JUMP_M, reach_m(b.time_s - a.time_s))
+    return moved_m <= max(_JUMP_M, possible_m(b.time_s - a.time_s))
 
 
 def _against_satellites(

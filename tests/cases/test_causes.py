@@ -84,7 +84,7 @@ def plan_at(case: str, time: datetime) -> Plan:
 @pytest.mark.parametrize(
     ("case", "counts"),
     [
-        ("A", {"leave_city": 1, "low_battery": 1, "missed_check_in": 2}),
+        ("A", {"leave_city": 1, "low_battery": 1, "missed_check_in": 1}),
         (
             "B",
             {"overdue_return": 1, "low_battery": 1, "missed_check_in": 4, "lost_contact": 1},

@@ -151,10 +151,10 @@ def test_late_rows_do_not_vanish_silently() -> None:
 
 
 def test_poor_accuracy_is_not_dropped_but_weighed() -> None:
-    """Fixes of 300 m accuracy, two kilometres out, for hours: together they say enough."""
+    """Fixes of 300 m accuracy, two kilometres out, for an hour: together they say enough."""
     story = Story(device="phone")
     story.stay("08:00", "09:00", every_s=600)
-    seen = fixes("09:00", "12:00", 2_000, every_s=600, source="wifi", accuracy_m=300)
+    seen = fixes("09:00", "10:30", 2_000, every_s=600, source="unknown", accuracy_m=300)
     story.live(seen)
     assert story.told() == ["opened leave_city since 13 09:00 (outside_without_leave)"]
 
