@@ -7,13 +7,13 @@ PYTHON ?= python3
 VENV ?= .venv
 OUT ?= demo-out
 
-.PHONY: demo test check bench zones clean
+.PHONY: demo test check bench festival zones clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/geomon demo --out $(OUT)
 
 test: $(VENV)/.dev
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff check
@@ -22,6 +22,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(VENV)/bin/python tests/benchmarks/bench_replay.py
+
+festival: $(VENV)/.dev
+	$(VENV)/bin/python tests/benchmarks/bench_festival.py $(OUT)
 
 zones: $(VENV)/.dev
 	$(VENV)/bin/geomon zones build

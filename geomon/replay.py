@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from geomon.cloudevent import cloud_event
+from geomon.core.entries import UnknownEpisode, UnknownPermit
 from geomon.core.episodes import Alert
 from geomon.core.observed import ClockAt, Event, Observed
 from geomon.core.person import Person
 from geomon.core.rules import Rules
-from geomon.core.step import Outcome, TooLate, UnknownEpisode, UnknownPermit, step
+from geomon.core.step import Outcome, TooLate, step
 from geomon.errors import TrackError
 from geomon.events import MAX_BYTES
 from geomon.intake import Intake, Raw, Rejected

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from geomon.cases import CASES, expected, recording_path
-from geomon.core.person import freeze
 from geomon.core.episodes import OF_CITY
+from geomon.core.person import freeze
 from geomon.intake import Intake
 from geomon.replay import Replay, open_recording, read_recording
 from geomon.settings import Settings, rules_from

@@ -3,12 +3,30 @@
 Nothing here reads a clock, a file or a network. Times are whole POSIX seconds (UTC) in fields that
 end in `_s`; distances are metres, positive outside the city; positions are WGS-84.
 
-    step.py      the one door: an event in, outcomes out, deadlines that fell due on the way
-    person.py    what is known of one person, small enough to write to a changelog
-    evidence.py  what one fix is worth, from distance, accuracy and source
-    history.py   the last hours of evidence, the same whatever the order of arrival
-    belief.py    evidence in time order -> inside, outside, unknown, and since when
-    permits.py   what leave covers, and which destinations it names
-    rules.py     belief and permits -> the episodes there ought to be
-    episodes.py  what ought to be against what has been said -> opened, updated, closed
+the way of an event
+
+    step.py       the one door: an event in, outcomes out, deadlines that fell due on the way
+    observed.py   what comes in         quick.py     uploads from which nothing follows
+    entries.py    what officers enter   person.py    what is known of one person
+    judge.py      the episodes there ought to be, of every kind, and when to look again
+    episodes.py   what ought to be against what has been said -> opened, updated, closed
+    rules.py      what can be set       severity.py  how grave, and graver with age
+
+where a person is, judged anew each time from the whole history
+
+    evidence.py   what one fix is worth, from distance, accuracy and source
+    history.py    the last hours of evidence, the same whatever the order of arrival
+    horizon.py    how far back that is
+    belief.py     evidence in time order -> inside, outside, unknown, and since when
+    travel.py     how far anybody gets  geodesy.py   distances
+    absence.py    left, not back, off itinerary          permits.py   what leave covers
+    fences.py     places named for one person            schedules.py when
+
+what arrived and what did not, judged going on from the open episode
+
+    contact.py    lost contact, no position, low battery approach.py  near the line
+    checkins.py   windows kept and missed                plans.py     what a level asks
+    signs.py      tampering, and all that only an officer settles
+    spoofing.py   faked positions                        companions.py  phone and wristband
+    papers.py     orders, permits, approvals             law.py       clocks and proposals
 """

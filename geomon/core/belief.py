@@ -15,8 +15,8 @@ the other:
    at all below DOUBT, where they could well be inside still: whoever lives beside the line is not
    walked across it by many small errors. Evidence of a return always counts in full, or those who
    live there would never be seen to come home.
-4. *Travel.* A position further out than anybody can have come since the last evidence of being
-   inside is no departure, whatever its source: it does not count until it could be one.
+4. *Travel.* A position further out than anybody is likely to have come since the last evidence of
+   being inside is no departure, whatever its source: it does not count until it could be one.
 5. *Weigh in*, and stay within +-CEILING: however long someone has been at home, a departure needs
    the same evidence, CEILING + SURE = 6.5 nats. One satellite fix gives that beyond six
    kilometres or so; nearer, a second one a minute later must agree; a WiFi or cell fix never does

@@ -2,8 +2,9 @@
 
 Belief about each is formed as about the city (`belief.py`), with "outside" read as "in breach":
 inside a forbidden zone, away from the named place. It is formed at all times, whatever the schedule
-says, so that a window which begins while the person is already in breach opens at once. What is
-wanted is where stays in breach and windows of the schedule overlap.
+says, so that a window which begins while the person is already in breach needs no edge: what is
+wanted is where stays in breach and windows of the schedule overlap, and a position in the window
+says so (see `_is_still_away`).
 
 A zone is small beside the errors of positions, so hardly any fix is plainly on one side, as nearly
 all are of the city. The history is therefore kept as minutes at one of six weights for each device:

@@ -19,77 +19,35 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
-from geomon.alerts import iso_utc
-from geomon.core.approach import LINE_M, is_haunt, note_line
+from geomon.core.approach import note_line
 from geomon.core.belief import BAND_HOLD_S, fold, is_settled_inside, take
-from geomon.core.checkins import check_in, judge_windows, plan_windows
-from geomon.core.companions import PAIR_S, compare_devices
-from geomon.core.contact import BAND, LOW, PHONE, in_contact, note_heard
-from geomon.core.episodes import OF_CITY, OF_PLACE, Alert, Cause, reconcile
+from geomon.core.checkins import judge_windows
+from geomon.core.companions import compare_devices
+from geomon.core.contact import BAND, PHONE, note_heard
+from geomon.core.entries import UnknownEpisode, UnknownPermit, enter
+from geomon.core.episodes import OF_CITY, Alert, Cause, reconcile
 from geomon.core.evidence import DEEP_WEIGHT, PLAIN_WEIGHT, SOURCE_CODE
-from geomon.core.fences import move_fences, note_fences, set_zone, settle_fences
+from geomon.core.fences import note_fences, settle_fences
 from geomon.core.history import Item, add_marks, add_minutes, last_of_band
+from geomon.core.horizon import make_room
 from geomon.core.judge import judge, next_deadline
-from geomon.core.observed import (
-    CASE_OPEN,
-    CHARGING,
-    MOCK,
-    NOTABLE,
-    POWER_OFF,
-    STRAP_OPEN,
-    Announced,
-    Authorised,
-    CheckedIn,
-    ClockAt,
-    Disposed,
-    Event,
-    Heard,
-    Observed,
-    PermitSet,
-    PlanSet,
-    ReportedBack,
-    Sanctioned,
-    ZoneSet,
-)
-from geomon.core.papers import authorise, is_authorised
-from geomon.core.permits import announce, report_back
-from geomon.core.person import Belief, Clue, Device, LastFix, Mark, Person
+from geomon.core.observed import MOCK, ClockAt, Event, Heard, Observed
+from geomon.core.person import Clue, LastFix, Mark, Person
+from geomon.core.quick import nothing_new, with_device
 from geomon.core.rules import Rules
-from geomon.core.signs import ONLY_DISPOSED, add_sign, dispose, note_tamper
-from geomon.core.spoofing import CELL, JUMP_DEGREES, doubt, is_frozen, speed_between
+from geomon.core.signs import add_sign, note_tamper
+from geomon.core.spoofing import doubt
 
-__all__ = ["Outcome", "TooLate", "UnknownEpisode", "UnknownPermit", "step"]
+__all__ = ["Outcome", "TooLate", "step"]
 
 #: An upload whose newest fix is older than this on arrival comes from the device's memory.
 _LIVE_S = 120
-#: The history grows by this much before its oldest part is folded into the base.
-_GROWTH_MIN = 60
 #: Fixes kept to explain a decision: the first that pointed to it and the last before it.
 _FIRST_CLUES, _LAST_CLUES = 3, 5
-#: Open episodes that no plain upload changes: papers, time or an officer do.
-_WAITING = ONLY_DISPOSED | {"approval", "authorisation", "permit_expiry"}
-#: Sanctions remembered: two of a kind decide.
-_MOST_SANCTIONS = 16
-#: What of a device's state has to be looked at with every upload.
-_WATCHED = STRAP_OPEN | CASE_OPEN | POWER_OFF | LOW
-#: Shorter than any jump that nobody can have made within a city's width, at a minute's distance.
-_CITY_WIDTH_S = 300
 
 
 class TooLate(tuple[int, int]):
     """Outcome: (number of fixes, newest of them): older than the horizon, not judged."""
-
-    __slots__ = ()
-
-
-class UnknownPermit(str):
-    """Outcome: the person reported back from a leave that was never announced."""
-
-    __slots__ = ()
-
-
-class UnknownEpisode(str):
-    """Outcome: an officer dealt with an episode that only an officer closes, and none is open."""
 
     __slots__ = ()
 
@@ -100,7 +58,7 @@ Outcome = Alert | TooLate | UnknownEpisode | UnknownPermit
 def step(person: Person, event: Event, rules: Rules) -> tuple[Person, list[Outcome]]:
     """Take one event; give the person as it then stands and what there is to tell."""
     if isinstance(event, Observed | Heard):
-        quick = _nothing_new(person, event, rules)
+        quick = nothing_new(person, event, rules)
         if quick is not None:
             return quick, []
     person = copy(person)
@@ -118,116 +76,13 @@ def step(person: Person, event: Event, rules: Rules) -> tuple[Person, list[Outco
             # What evidence says comes first, so that it is not put down to the permit.
             _settle(person)
             _compare(person, rules, Cause.EVIDENCE, outcomes)
-        _announce(person, event, rules, outcomes)
+        cause, refused = enter(person, event, rules)
+        if refused is not None:
+            outcomes.append(refused)
+        else:
+            _compare(person, rules, cause, outcomes)
     person.due_s = next_deadline(person, rules)
     return person, outcomes
-
-
-def _nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Person | None:
-    """Take an upload that is all plainly inside, from someone who is: nearly every one there is.
-
-    Gives None where anything else could follow from it.
-    """
-    which = event.device
-    device = person.devices[which]
-    due_s = person.due_s
-    if 0 < due_s <= event.at_s:
-        # Mostly the end of a silence that never was: each upload moves it, unnoticed here.
-        due_s = next_deadline(person, rules)
-    if (
-        0 < due_s <= event.at_s
-        or not device.heard_s
-        or event.flags & NOTABLE
-        or device.state & _WATCHED
-        or 0 <= event.battery_pct < rules.low_pct
-        or any(not e.until_s and e.kind not in _WAITING for e in person.episodes)
-        or any(sign.kind == "tamper" and not sign.cleared_s for sign in person.signs)
-    ):
-        return None
-    clock_s = max(person.clock_s, event.at_s)
-    heard_s = max(device.heard_s, event.at_s)
-    battery_pct, state = device.battery_pct, device.state & CHARGING
-    if event.battery_pct >= 0 and event.read_s >= device.read_s:
-        battery_pct, state = event.battery_pct, event.flags & CHARGING
-    heard = Device(
-        heard_s=heard_s,
-        first_s=device.first_s,
-        battery_pct=battery_pct,
-        state=state,
-        read_s=max(device.read_s, event.read_s),
-        speed_mps=device.speed_mps,
-        fix=device.fix,
-        cell=device.cell,
-    )
-    if isinstance(event, Heard):
-        plan = rules.plan(person.profile)
-        blind_s = in_contact(device, which, event.at_s, plan).blind_s
-        if blind_s >= plan.no_fix_s[which]:
-            return None
-        heard = replace(heard, blind_s=blind_s)
-        devices = _with(person, which, heard)
-        return replace(person, clock_s=clock_s, devices=devices, due_s=due_s)
-    tail = person.tail
-    if (
-        event.singles
-        or person.settle_s
-        or person.fences
-        or event.oldest_s // 60 * 60 < tail.last_s
-        or not is_settled_inside(tail)
-        or (tail.band_s and not which)
-        or (which and not is_authorised(person, event.at_s))
-        or not _is_plain_step(person, event, rules)
-    ):
-        return None
-    newest_s = event.newest_s // 60 * 60
-    if newest_s // 60 - person.origin_min >= rules.horizon_s // 60 + _GROWTH_MIN:
-        if person.stays or any(e.kind in OF_PLACE for e in person.episodes):
-            return None  # what is older than the horizon is no longer spoken of
-        person = copy(person)
-        _make_room(person, newest_s, rules)
-        if event.oldest_s < person.origin_min * 60:
-            return None
-    if event.last.source == CELL:
-        heard = replace(heard, cell=event.last)
-    else:
-        speed_mps = speed_between(heard.fix, event.last) if which else 0.0
-        heard = replace(heard, fix=event.last, speed_mps=speed_mps)
-    return replace(
-        person,
-        inside=add_minutes(person.inside, person.origin_min, which, event.plain),
-        newest_s=max(person.newest_s, newest_s),
-        tail=_further_inside(tail, newest_s, which),
-        clock_s=clock_s,
-        devices=_with(person, which, heard),
-        due_s=due_s,
-    )
-
-
-def _further_inside(tail: Belief, time_s: int, which: int) -> Belief:
-    band_s = time_s if which else tail.band_s
-    return replace(tail, at_s=time_s, inside_s=time_s, last_s=time_s, band_s=band_s)
-
-
-def _is_plain_step(person: Person, event: Observed, rules: Rules) -> bool:
-    """Say whether the newest position has nothing to compare it with that could be odd."""
-    last, device = event.last, person.devices[event.device]
-    fix, other = device.fix, person.devices[1 - event.device].fix
-    if other and abs(event.newest_s - other.time_s) <= PAIR_S:
-        return False
-    if last.distance_m > -LINE_M and not is_haunt(person, last, rules):
-        return False
-    doubts = person.doubts[event.device]
-    if doubts.frozen or doubts.cells or doubts.jump or is_frozen(fix, last):
-        return False
-    return (
-        fix is None
-        or event.oldest_s - fix.time_s >= _CITY_WIDTH_S
-        or abs(last.lon - fix.lon) + abs(last.lat - fix.lat) < JUMP_DEGREES
-    )
-
-
-def _with(person: Person, which: int, device: Device) -> tuple[Device, Device]:
-    return (person.devices[0], device) if which else (device, person.devices[1])
 
 
 def _let_time_come(person: Person, due_s: int, rules: Rules, outcomes: list[Outcome]) -> None:
@@ -238,76 +93,18 @@ def _let_time_come(person: Person, due_s: int, rules: Rules, outcomes: list[Outc
     person.due_s = next_deadline(person, rules)
 
 
-def _announce(person: Person, event: Event, rules: Rules, outcomes: list[Outcome]) -> None:
-    """Take what officers enter, and check-ins."""
-    cause = Cause.EVIDENCE
-    if isinstance(event, Announced):
-        if person.profile is None or person.profile.level != event.profile.level:
-            # Another plan asks from tomorrow on.
-            person.checks = replace(person.checks, window=None, due_s=0)
-        person.profile = event.profile
-        cause = Cause.PROFILE
-    elif isinstance(event, PermitSet | ReportedBack):
-        cause = Cause.PERMIT
-        unknown = _permit(person, event)
-        if unknown:
-            outcomes.append(UnknownPermit(unknown))
-            return
-    elif isinstance(event, CheckedIn):
-        phone = in_contact(person.devices[PHONE], PHONE, event.at_s, rules.plan(person.profile))
-        person.devices = _with(person, PHONE, phone)
-        check_in(person, event)
-    elif isinstance(event, Disposed):
-        if not dispose(person, event) and event.kind in ONLY_DISPOSED:
-            outcomes.append(UnknownEpisode(f"{event.kind} of {iso_utc(event.since_s)}"))
-    elif isinstance(event, ZoneSet):
-        set_zone(person, event.zone, removed=event.removed)
-        cause = Cause.ZONE
-    else:
-        _file(person, event)
-    _compare(person, rules, cause, outcomes)
-
-
-def _permit(person: Person, event: PermitSet | ReportedBack) -> str:
-    """Take a permit, or the return from one; give the permit's id when there is none of it."""
-    if isinstance(event, ReportedBack):
-        permits = report_back(person.permits, event.permit_id, event.time_s)
-        if permits is None:
-            return event.permit_id
-        person.permits = permits
-        return ""
-    permit = event.permit
-    if event.cancelled:
-        # 0 would mean "not cancelled": the clock of someone never heard from stands at 0.
-        permit = replace(permit, cancelled_s=max(person.clock_s, 1))
-    person.permits = announce(person.permits, permit, person.clock_s)
-    return ""
-
-
-def _file(person: Person, event: Event) -> None:
-    """Put a paper to the person's others."""
-    if isinstance(event, PlanSet):
-        plan_windows(person, event.windows, event.from_s, event.until_s)
-    elif isinstance(event, Authorised):
-        authorise(person, event.authorisation, cancelled=event.cancelled)
-    elif isinstance(event, Sanctioned):
-        kept = [s for s in person.sanctions if s.sanction_id != event.sanction.sanction_id]
-        newest = sorted([*kept, event.sanction], key=lambda s: (s.time_s, s.sanction_id))
-        person.sanctions = tuple(newest[-_MOST_SANCTIONS:])
-
-
 def _hear(person: Person, event: Observed | Heard, rules: Rules, outcomes: list[Outcome]) -> None:
     """Take an upload: what it says of the device, and then its positions."""
     which = event.device
     device = note_tamper(person, person.devices[which], event)
     device = note_heard(device, event, rules.plan(person.profile))
-    person.devices = _with(person, which, device)
+    person.devices = with_device(person, which, device)
     if event.flags & MOCK:
         add_sign(person, "spoofing", "mock_location", event.read_s, which)
     heading_out = False
     if isinstance(event, Observed):
         clues = sorted(event.clues())
-        _make_room(person, clues[-1].time_s, rules)
+        make_room(person, clues[-1].time_s, rules)
         edge_s = person.origin_min * 60
         late = [clue for clue in clues if clue.time_s < edge_s]
         if late:
@@ -333,7 +130,7 @@ def _look_closely(
     """
     which = event.device
     device = doubt(person, which, person.devices[which], clues)
-    person.devices = _with(person, which, device)
+    person.devices = with_device(person, which, device)
     if person.devices[BAND].heard_s and person.devices[PHONE].heard_s:
         compare_devices(person, which, rules)
     note_fences(person, which, clues)
@@ -440,25 +237,3 @@ def _keep_clues(person: Person, clues: Sequence[Clue]) -> None:
     if len(kept) > _FIRST_CLUES + _LAST_CLUES:
         kept = kept[:_FIRST_CLUES] + kept[-_LAST_CLUES:]
     person.clues = tuple(kept)
-
-
-def _make_room(person: Person, newest_s: int, rules: Rules) -> None:
-    """Fold what is older than the horizon into the base, an hour or more at a time."""
-    newest_s = max(newest_s, person.newest_s)
-    horizon_min = rules.horizon_s // 60
-    if newest_s // 60 - person.origin_min < horizon_min + _GROWTH_MIN:
-        return
-    origin_min = newest_s // 3600 * 60 - horizon_min
-    shift = origin_min - person.origin_min
-    edge_s = origin_min * 60
-    if person.origin_min:
-        mask = (1 << shift) - 1
-        a, b, c, d = person.inside
-        old_marks = tuple(mark for mark in person.marks if mark.time_s < edge_s)
-        person.base = copy(person.base)
-        fold(person.base, (a & mask, b & mask, c & mask, d & mask), person.origin_min, old_marks)
-        person.inside = (a >> shift, b >> shift, c >> shift, d >> shift)
-        person.marks = person.marks[len(old_marks) :]
-        person.stays = tuple(stay for stay in person.stays if stay.decided_s >= edge_s)
-        move_fences(person, shift, edge_s)
-    person.origin_min = origin_min

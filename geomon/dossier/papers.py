@@ -6,6 +6,7 @@ from typing import Literal
 
 from geomon import events
 from geomon.alerts import episode_id
+from geomon.core.entries import UnknownEpisode
 from geomon.core.observed import (
     Announced,
     Authorised,
@@ -20,7 +21,6 @@ from geomon.core.papers import approver_of
 from geomon.core.permits import end_of
 from geomon.core.person import Authorisation, Permit, Zone
 from geomon.core.schedules import EVERY_DAY
-from geomon.core.step import UnknownEpisode
 from geomon.dossier.chronicle import Seen
 from geomon.dossier.entries import (
     CheckInPlanSet,

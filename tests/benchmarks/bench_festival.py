@@ -24,7 +24,12 @@ import click
 import msgspec
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from festival.almanac import BEGIN_S, END_S  # noqa: E402
+from festival.sampling import record_all, sample_plans  # noqa: E402
+from festival.stream import through_faust  # noqa: E402
+from festival.verdict import ABSENCES, Verdict, episodes_of, facts_of, judge  # noqa: E402
 
 from geomon.core.person import freeze  # noqa: E402
 from geomon.intake import Intake, Raw  # noqa: E402
@@ -32,10 +37,6 @@ from geomon.replay import Replay, open_recording, read_recording  # noqa: E402
 from geomon.report import summarise  # noqa: E402
 from geomon.settings import Settings, rules_from  # noqa: E402
 from geomon.zones.index import zones_for  # noqa: E402
-from tests.festival.almanac import BEGIN_S, END_S  # noqa: E402
-from tests.festival.sampling import record_all, sample_plans  # noqa: E402
-from tests.festival.stream import through_faust  # noqa: E402
-from tests.festival.verdict import ABSENCES, Verdict, episodes_of, facts_of, judge  # noqa: E402
 
 DAYS = (END_S - BEGIN_S) / 86_400
 PERCENTILES = (50, 95, 99, 100)

@@ -6,10 +6,10 @@ import pytest
 from timeline import Story, moment, text
 
 from geomon.alerts import iso_utc
+from geomon.core.entries import UnknownEpisode
 from geomon.core.observed import CheckedIn, Disposed
 from geomon.core.plans import LEVELS, Plan, Window, check_in_windows
 from geomon.core.rules import Rules
-from geomon.core.step import UnknownEpisode
 from geomon.settings import Settings, rules_from
 
 LEVELLED = rules_from(Settings(check_in_seed="a secret of this test"))

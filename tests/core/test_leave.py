@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from timeline import Story, fixes, moment
 
+from geomon.core.entries import UnknownPermit
 from geomon.core.observed import PermitSet
 from geomon.core.person import Permit
 from geomon.core.plans import Plan
 from geomon.core.rules import Rules
-from geomon.core.step import UnknownPermit
 
 FAR_M = 6_000.0
 

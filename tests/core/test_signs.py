@@ -6,6 +6,7 @@ import pytest
 from timeline import Fix, Story, moment
 
 from geomon.alerts import iso_utc
+from geomon.core.entries import UnknownEpisode
 from geomon.core.observed import (
     CASE_CLOSED,
     CASE_OPEN,
@@ -13,7 +14,6 @@ from geomon.core.observed import (
     STRAP_OPEN,
     Disposed,
 )
-from geomon.core.step import UnknownEpisode
 
 
 def wearing() -> Story:

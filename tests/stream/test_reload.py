@@ -47,7 +47,7 @@ async def log_of(url: str) -> list[dict[str, Any]]:
 def test_a_plan_that_becomes_stricter_while_the_worker_runs(
     zones: ZoneIndex, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Silent for ten minutes is nothing; then the plan is changed to five. A mistake changes none."""
+    """Silent for ten minutes is nothing; then the plan says five. A mistake changes none."""
     file = tmp_path / "geomon.toml"
     file.write_text("clock_slack_s = 0\n")
     watched = WatchedSettings(file=file, environment={})
