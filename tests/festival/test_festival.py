@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import pytest
 
 from geomon.core.person import freeze
@@ -133,6 +134,5 @@ def test_broker_faust_and_redis_tell_the_same(zones: ZoneIndex) -> None:
     end_s = replay.end_s + Settings().settle_s
     told = asyncio.run(asyncio.wait_for(through_faust(lines, zones, end_s=end_s), 900))
     assert sorted(alert["id"] for alert in told) == sorted(alert["id"] for alert in wanted)
-    assert {alert["id"]: alert["data"] for alert in told} == {
-        alert["id"]: alert["data"] for alert in wanted
-    }
+    as_sent = msgspec.json.decode(msgspec.json.encode(wanted))
+    assert {a["id"]: a["data"] for a in told} == {a["id"]: a["data"] for a in as_sent}
