@@ -26,9 +26,11 @@ from geomon.core.severity import raised
 
 __all__ = [
     "BAND",
+    "LIVE_S",
     "LOW",
     "PHONE",
     "band_is_expected",
+    "blind_after",
     "contact_deadlines",
     "contacts",
     "in_contact",
@@ -45,6 +47,8 @@ LOW = 1 << 16
 _CHARGED_PCT = 10.0
 #: A wristband not heard of for so long has been taken away, whether or not anybody said so.
 _FORGOTTEN_S = 30 * 86_400
+#: A position that arrives within this time says where the device is now.
+LIVE_S = 120
 #: Going silent nearer to the line than this ranks higher.
 _NEAR_LINE_M = 2_000.0
 #: Going silent in the last hours of a leave, too, and shortly after it.
@@ -69,6 +73,12 @@ def in_contact(device: Device, which: int, at_s: int, plan: Plan) -> Device:
         # Silence is no reporting without a position, however short of lost contact it stays.
         blind_s += min(heard_s - device.heard_s, plan.no_fix_s[which] // 2)
     return replace(device, heard_s=heard_s, first_s=device.first_s or at_s, blind_s=blind_s)
+
+
+def blind_after(device: Device, newest_s: int) -> int:
+    """Give for how long a device has been blind once a position of that time has arrived."""
+    late_s = device.heard_s - newest_s
+    return 0 if late_s <= LIVE_S else min(device.blind_s, late_s)
 
 
 def note_heard(device: Device, event: Heard | Observed, plan: Plan) -> Device:

@@ -20,8 +20,8 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from geomon.core.evidence import DEEP_WEIGHT, PLAIN_WEIGHT
-from geomon.core.person import Mark
+from geomon.core.evidence import DEEP_WEIGHT, PLAIN_WEIGHT, SOURCE_CODE
+from geomon.core.person import Clue, Mark
 
 __all__ = [
     "Inside",
@@ -30,6 +30,7 @@ __all__ = [
     "add_marks",
     "add_minutes",
     "first_inside",
+    "item_of",
     "last_before",
     "last_of_band",
     "walk",
@@ -75,6 +76,16 @@ class Inside(NamedTuple):
         """Time of the newest minute from one device; 0 when there is none."""
         bits = self.minutes[2 * device] | self.minutes[2 * device + 1]
         return (self.origin_min + bits.bit_length() - 1) * 60 if bits else 0
+
+
+def item_of(clue: Clue, device: int) -> Item | Mark:
+    """Give the evidence of a fix: a minute, where it is plainly inside, or a mark."""
+    source = SOURCE_CODE[clue.source]
+    if clue.weight <= PLAIN_WEIGHT:
+        weight = DEEP_WEIGHT if clue.weight <= DEEP_WEIGHT else PLAIN_WEIGHT
+        return Item(clue.time_s // 60 * 60, weight, 0, device, "")
+    far_m = max(int(clue.distance_m) // 1000 * 1000, 0)
+    return Mark(clue.time_s, round(clue.weight * 100), source, device, clue.place, far_m)
 
 
 def add_minutes(inside: Minutes, origin_min: int, device: int, plain: list[int]) -> Minutes:

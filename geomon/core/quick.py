@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from geomon.core.approach import LINE_M, is_haunt
 from geomon.core.belief import is_settled_inside
 from geomon.core.companions import PAIR_S
-from geomon.core.contact import LOW, in_contact
+from geomon.core.contact import LOW, blind_after, in_contact
 from geomon.core.episodes import OF_PLACE
 from geomon.core.history import add_minutes
 from geomon.core.horizon import GROWTH_MIN, make_room
@@ -40,6 +40,8 @@ __all__ = ["nothing_new", "with_device"]
 _WAITING = ONLY_DISPOSED | {"approval", "authorisation", "permit_expiry"}
 #: What of a device's state has to be looked at with every upload.
 _WATCHED = STRAP_OPEN | CASE_OPEN | POWER_OFF | LOW
+#: Within the reach of any cell.
+_NEAR_DEG = 0.1
 #: Nobody needs longer for a city's width by the fastest means: what is older is no jump.
 _CITY_WIDTH_S = 300
 
@@ -86,13 +88,13 @@ def nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Person
         cell=device.cell,
     )
     if isinstance(event, Heard):
-        plan = rules.plan(person.profile)
-        blind_s = in_contact(device, which, event.at_s, plan).blind_s
-        if blind_s >= plan.no_fix_s[which]:
+        blind_s = _in_contact(person, event, rules).blind_s
+        if blind_s >= rules.plan(person.profile).no_fix_s[which]:
             return None
         heard = replace(heard, blind_s=blind_s)
         devices = with_device(person, which, heard)
         return replace(person, clock_s=clock_s, devices=devices, due_s=due_s)
+    heard = replace(heard, blind_s=blind_after(_in_contact(person, event, rules), event.newest_s))
     tail = person.tail
     if (
         event.singles
@@ -129,6 +131,11 @@ def nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Person
     )
 
 
+def _in_contact(person: Person, event: Observed | Heard, rules: Rules) -> Device:
+    device, plan = person.devices[event.device], rules.plan(person.profile)
+    return in_contact(device, event.device, event.at_s, plan)
+
+
 def _further_inside(tail: Belief, time_s: int, which: int) -> Belief:
     band_s = time_s if which else tail.band_s
     return replace(tail, at_s=time_s, inside_s=time_s, last_s=time_s, band_s=band_s)
@@ -144,6 +151,12 @@ def _is_plain_step(person: Person, event: Observed, rules: Rules) -> bool:
         return False
     doubts = person.doubts[event.device]
     if doubts.frozen or doubts.cells or doubts.jump or is_frozen(fix, last):
+        return False
+    if (
+        last.source == CELL
+        and fix
+        and abs(last.lon - fix.lon) + abs(last.lat - fix.lat) > _NEAR_DEG
+    ):
         return False
     return (
         fix is None

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from geomon.core.contact import blind_after
 from geomon.core.evidence import SOURCE_CODE, SOURCES
 from geomon.core.geodesy import apart_m
 from geomon.core.person import Clue, Device, Doubt, LastFix, Person
@@ -106,8 +107,7 @@ def doubt(person: Person, which: int, device: Device, clues: Sequence[Clue]) -> 
         person.doubts = (doubts[0], doubts[1])
     if (fix, cell) == (device.fix, device.cell):
         return device
-    newest_s = max(f.time_s for f in (fix, cell) if f)
-    blind_s = min(device.blind_s, max(device.heard_s - newest_s, 0))
+    blind_s = blind_after(device, max(f.time_s for f in (fix, cell) if f))
     return replace(device, fix=fix, cell=cell, speed_mps=speed_mps, blind_s=blind_s)
 
 

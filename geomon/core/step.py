@@ -23,12 +23,12 @@ from geomon.core.approach import note_line
 from geomon.core.belief import BAND_HOLD_S, fold, is_settled_inside, take
 from geomon.core.checkins import judge_windows
 from geomon.core.companions import compare_devices
-from geomon.core.contact import BAND, PHONE, note_heard
+from geomon.core.contact import BAND, LIVE_S, PHONE, note_heard
 from geomon.core.entries import UnknownEpisode, UnknownPermit, enter
 from geomon.core.episodes import OF_CITY, Alert, Cause, reconcile
-from geomon.core.evidence import DEEP_WEIGHT, PLAIN_WEIGHT, SOURCE_CODE
+from geomon.core.evidence import DEEP_WEIGHT
 from geomon.core.fences import note_fences, settle_fences
-from geomon.core.history import Item, add_marks, add_minutes, last_of_band
+from geomon.core.history import Item, add_marks, add_minutes, item_of, last_of_band
 from geomon.core.horizon import make_room
 from geomon.core.judge import judge, next_deadline
 from geomon.core.observed import MOCK, ClockAt, Event, Heard, Observed
@@ -40,8 +40,6 @@ from geomon.core.spoofing import doubt
 
 __all__ = ["Outcome", "TooLate", "step"]
 
-#: An upload whose newest fix is older than this on arrival comes from the device's memory.
-_LIVE_S = 120
 #: Fixes kept to explain a decision: the first that pointed to it and the last before it.
 _FIRST_CLUES, _LAST_CLUES = 3, 5
 
@@ -143,7 +141,7 @@ def _look_closely(
 def _observe(person: Person, event: Observed, clues: Sequence[Clue], rules: Rules) -> None:
     """Take fixes, in time order and none beyond the horizon, into history and belief."""
     inside, marks = person.inside, person.marks
-    items = [_item(clue, event.device) for clue in clues]
+    items = [item_of(clue, event.device) for clue in clues]
     plain = [
         item.time_s // 60 * 2 + (item.weight <= DEEP_WEIGHT)
         for item in items
@@ -157,7 +155,7 @@ def _observe(person: Person, event: Observed, clues: Sequence[Clue], rules: Rule
     newest_s = person.newest_s
     person.newest_s = max(newest_s, items[-1].time_s)
 
-    live = not event.stored and event.at_s - event.newest_s <= _LIVE_S
+    live = not event.stored and event.at_s - event.newest_s <= LIVE_S
     if not live or event.newest_s < newest_s - 60:
         # From the device's memory: gather what else it sends before judging, or a band that
         # uploads newest first would have its absence opened anew with every fix.
@@ -170,15 +168,6 @@ def _observe(person: Person, event: Observed, clues: Sequence[Clue], rules: Rule
         person.tail = copy(person.tail)
         stays = [stay for item in items if (stay := take(person.tail, item))]
         person.stays = (*person.stays, *stays)
-
-
-def _item(clue: Clue, device: int) -> Item | Mark:
-    source = SOURCE_CODE[clue.source]
-    if clue.weight <= PLAIN_WEIGHT:
-        weight = DEEP_WEIGHT if clue.weight <= DEEP_WEIGHT else PLAIN_WEIGHT
-        return Item(clue.time_s // 60 * 60, weight, 0, device, "")
-    far_m = max(int(clue.distance_m) // 1000 * 1000, 0)
-    return Mark(clue.time_s, round(clue.weight * 100), source, device, clue.place, far_m)
 
 
 def _follow(items: list[Item | Mark], last_s: int) -> bool:
