@@ -97,7 +97,7 @@ def recording(people: People, fixes: int, per_upload: int) -> Iterator[str]:
     term = '"from":"2024-02-01T00:00:00+08:00","until":"2024-04-30T24:00:00+08:00"'
     for who in range(count):
         head = f'"supervisee_id":"SZ-{who:06}","received":"2024-02-11T00:00:00+08:00",{term}'
-        yield f'{{"type":"supervisee",{head},"district":"440303","level":"strict"}}\n'
+        yield f'{{"type":"supervisee",{head},"district":"440303","level":"loose"}}\n'
         yield f'{{"type":"authorisation",{head},"authorisation_id":"A-{who}","ground":2}}\n'
     for who in np.flatnonzero(people.on_leave).tolist():
         yield (
