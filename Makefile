@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= demo-out
+FESTIVAL ?= festival-out
 
 .PHONY: demo test check bench festival zones clean
 
@@ -24,7 +25,7 @@ bench: $(VENV)/.dev
 	$(VENV)/bin/python tests/benchmarks/bench_replay.py
 
 festival: $(VENV)/.dev
-	$(VENV)/bin/python tests/benchmarks/bench_festival.py $(OUT)
+	$(VENV)/bin/python tests/benchmarks/bench_festival.py $(FESTIVAL)
 
 zones: $(VENV)/.dev
 	$(VENV)/bin/geomon zones build
@@ -42,4 +43,4 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) demo-out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-out $(FESTIVAL) .mypy_cache .pytest_cache .ruff_cache .hypothesis

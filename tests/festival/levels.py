@@ -1,4 +1,4 @@
-"""What each level of supervision asks for, as the interface page states it (not read from the
+"""What each level of supervision asks for, as the reference states it (not read from the
 detector's settings: the truth must not move when those do)."""
 
 from __future__ import annotations
