@@ -377,3 +377,24 @@ def test_silence_that_is_short_by_the_settings_ends_with_the_first_fix_at_home()
     assert story.told() == ["opened overdue_return since 13 20:00 (silent_after_leave)"]
     story.fix("22:00", -6_000)
     assert story.told()[1:] == ["closed overdue_return since 13 20:00 until 13 22:00 (returned)"]
+
+
+def test_overdue_and_then_found_elsewhere_stays_one_story() -> None:
+    """Silent as the leave for Henan ends, seen for hours in Guangxi after: not a second absence."""
+    story = silent_after_leave()
+    story.stay("15 06:00", "15 12:00", FAR_M, every_s=600, place="450900")
+    story.stay("15 20:00", "15 21:00", every_s=300)
+    assert story.told() == [
+        "opened overdue_return since 15 00:00 (silent_after_leave)",
+        "updated overdue_return since 15 00:00 (outside_after_leave)",
+        "updated overdue_return since 15 00:00 (elsewhere_after_leave)",
+        "closed overdue_return since 15 00:00 until 15 20:00 (returned)",
+    ]
+    assert story.alerts[2].place == "450900"
+
+
+def test_on_the_way_back_after_the_leave_is_not_elsewhere() -> None:
+    story = silent_after_leave()
+    story.stay("15 06:00", "15 08:00", FAR_M, every_s=600, place="430100")
+    story.stay("15 08:00", "15 10:00", FAR_M, every_s=600, place="441200")
+    assert "elsewhere_after_leave" not in story.reasons()
