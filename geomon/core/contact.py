@@ -26,6 +26,7 @@ from geomon.core.severity import raised
 
 __all__ = [
     "BAND",
+    "DEVICES",
     "LIVE_S",
     "LOW",
     "PHONE",
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 PHONE, BAND = 0, 1
-_NAMES = ("phone", "wristband")
+DEVICES = ("phone", "wristband")
 #: A bit of `Device.state` beside those of observed.py: the battery is low.
 LOW = 1 << 16
 #: A battery is charged again when it has this much more than what is low.
@@ -184,7 +185,7 @@ def _lost_contact(person: Person, rules: Rules) -> Iterator[Wanted]:
         "",
         severity="critical" if out else severity,
         detail=(
-            ("device", _NAMES[which]),
+            ("device", DEVICES[which]),
             ("last_heard", iso_utc(since_s)),
             *_battery(device),
             *_last_seen(person),
@@ -257,7 +258,7 @@ def _without_fix(since_s: int, ripe_s: int, device: Device, which: int) -> Wante
         "",
         severity="low",
         detail=(
-            ("device", _NAMES[which]),
+            ("device", DEVICES[which]),
             ("last_fix", iso_utc(fix.time_s) if (fix := last_fix(device)) else None),
             ("last_heard", iso_utc(device.heard_s)),
             *_battery(device),
@@ -286,7 +287,7 @@ def _low_battery(person: Person) -> Iterator[Wanted]:
         "battery_low",
         "",
         severity="medium" if which == BAND else "low",
-        detail=(("device", _NAMES[which]), *_battery(device)),
+        detail=(("device", DEVICES[which]), *_battery(device)),
     )
 
 

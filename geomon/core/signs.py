@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from geomon.alerts import iso_utc
 from geomon.core.checkins import dispose_run
+from geomon.core.contact import DEVICES
 from geomon.core.observed import (
     CASE_CLOSED,
     CASE_OPEN,
@@ -46,7 +47,6 @@ _SEVERITY = {
     "devices_disagree": "high",
     "cells_disagree": "high",
 }
-_NAMES = ("phone", "wristband")
 
 
 def note_tamper(person: Person, device: Device, event: Heard | Observed) -> Device:
@@ -131,7 +131,7 @@ def signs(person: Person) -> Iterator[Wanted]:
             "disposed",
             severity=severity,
             detail=(
-                ("device", _NAMES[sign.device]),
+                ("device", DEVICES[sign.device]),
                 ("found", sign.found),
                 *((("cleared", iso_utc(sign.cleared_s)),) if sign.cleared_s else ()),
                 *sign.facts,
