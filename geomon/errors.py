@@ -5,6 +5,7 @@
     │   ├── SettingsError       a setting that does not exist, does not parse or is out of range
     │   ├── ZoneError           a zone file that is missing, broken or unfit
     │   ├── TrackError          a track file that cannot be read as the format it is said to be
+    │   ├── StateError          kept states that cannot be gone on with
     │   └── UnavailableError    what is needed is not there (broker, Redis, an extra)
     └── Refusal                 one event or fix that cannot be accepted; carries its reason
 
@@ -18,6 +19,7 @@ __all__ = [
     "GeomonError",
     "Refusal",
     "SettingsError",
+    "StateError",
     "TrackError",
     "UnavailableError",
     "UserError",
@@ -43,6 +45,10 @@ class ZoneError(UserError):
 
 class TrackError(UserError):
     """A track file that cannot be read as the format it is said to be."""
+
+
+class StateError(UserError):
+    """The states kept of people are not what a worker can go on with: lost, or another layout."""
 
 
 class UnavailableError(UserError):

@@ -43,6 +43,7 @@ from geomon.fixes import (
     trouble_in,
 )
 from geomon.paperwork import DATUMS, paper
+from geomon.tally import Tally
 from geomon.zones.index import ZoneIndex
 
 __all__ = ["Arrival", "Intake", "Raw", "Rejected"]
@@ -62,6 +63,7 @@ class Raw(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None = None  # the message's key; None = not a message
     arrived_s: int = 0  # when the broker had it; 0 = not known
     partition: int = 0
+    offset: int = -1
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
@@ -80,6 +82,7 @@ class Rejected(NamedTuple):
     detail: str
     supervisee_id: str = ""
     fix: int = -1  # its place in the upload as sent; -1 = the whole event
+    source: str = ""  # of the fix, where it could be read
 
 
 # What comes by the thousand and lives as long as a batch is of kinds that Python's collector of
@@ -107,10 +110,16 @@ class _Pending(msgspec.Struct, frozen=True, gc=False):
 
 
 class Intake:
-    """Decodes, checks and places batches of messages against one city's zones."""
+    """Decodes, checks and places batches of messages against one city's zones.
 
-    def __init__(self, zones: ZoneIndex) -> None:
+    With a `tally`, what batches consist of is counted there. Canaries concern nobody: they go to
+    `canaries`, which whoever takes batches empties.
+    """
+
+    def __init__(self, zones: ZoneIndex, tally: Tally | None = None) -> None:
         self.zones = zones
+        self.tally = tally
+        self.canaries: list[tuple[Raw, events.Canary]] = []
 
     def take(self, batch: Sequence[Raw]) -> tuple[list[Arrival], list[Rejected]]:
         """Take a batch; give its events in the same order, and what was refused of it likewise."""
@@ -138,7 +147,13 @@ class Intake:
                     arrivals.append(None)
                     continue
                 reason = "datum_undeclared" if event.datum is None else "datum_unknown"
-                rejected += [Rejected(raw, reason, "", whose, at) for at in sent_at]
+                rejected += [
+                    Rejected(raw, reason, "", whose, at, fix.source)
+                    for at, fix in zip(sent_at, event.fixes, strict=True)
+                ]
+            elif isinstance(event, events.Canary):
+                self.canaries.append((raw, event))
+                continue
             arrivals.append(_arrival(event, raw, received_s, rejected, mocked=_is_mocked(event)))
         if fixes:
             self._place(fixes, pending, arrivals, rejected)
@@ -146,6 +161,9 @@ class Intake:
             # Found stage by stage; told in the order of the messages, however batches were cut.
             place = {id(raw): number for number, raw in enumerate(batch)}
             rejected.sort(key=lambda r: (place[id(r.raw)], r.fix))
+        if self.tally is not None:
+            self.tally.count_events([d.event for d in decoded], len(batch) - len(decoded))
+            self.tally.count_refused((r.source, r.reason) for r in rejected if r.fix >= 0)
         return [arrival for arrival in arrivals if arrival is not None], rejected
 
     def _place(
@@ -165,6 +183,9 @@ class Intake:
             if not pending:
                 return
             counts = np.array([len(p.sent_at) for p in pending])
+        if self.tally is not None:
+            arrived_s = [p.received_s or p.raw.arrived_s for p in pending]
+            self.tally.count_fixes(columns, np.repeat(np.array(arrived_s), counts))
         lon, lat = _in_wgs84(columns, pending, counts)
         distance_m = self.zones.classify(lon, lat).distance_m
         weight = weigh(distance_m, columns.accuracy_m, columns.source)
@@ -256,8 +277,8 @@ def _leave_out(
         for at, sent_at in enumerate(p.sent_at, begin):
             if at in trouble:
                 mocked |= trouble[at] == "faked_position"
-                whose = p.upload.supervisee_id
-                rejected.append(Rejected(p.raw, trouble[at], "", whose, sent_at))
+                whose, of = p.upload.supervisee_id, columns.fixes[at].source
+                rejected.append(Rejected(p.raw, trouble[at], "", whose, sent_at, of))
             else:
                 good.append(at)
                 left.append(sent_at)

@@ -94,9 +94,51 @@ class Settings:
         least=0,
     )
     batch_most: int = _setting(2000, "events", "Most events judged in one batch.", least=1)
-    batch_wait_ms: int = _setting(50, "ms", "Longest wait for a batch to fill.", least=1)
+    checkpoint_s: float = _setting(
+        60.0, "s", "How old a change of somebody's state may become before it is written.", least=0
+    )
+    drain: str = _setting(
+        "batches",
+        "batches, messages",
+        "How fetched messages reach the judge: many at a time, or by Faust's own streams.",
+        among=("batches", "messages"),
+    )
     session_timeout_s: float = _setting(
         20.0, "s", "How long a dead worker holds its partitions.", least=1
+    )
+    partitions: int = _setting(
+        12, "partitions", "Of topics that are made: as many workers can share the events.", least=1
+    )
+    replication: int = _setting(
+        3, "brokers", "How many brokers keep each topic that is made.", least=1
+    )
+    events_retention_h: float = _setting(
+        168.0, "h", "How long events are kept; at least as long as a fix may be late.", least=24
+    )
+    alerts_retention_days: float = _setting(
+        400.0, "days", "How long alerts are kept in Kafka.", least=1
+    )
+    rejected_retention_days: float = _setting(30.0, "days", "How long refusals are kept.", least=1)
+    web: str = _setting(
+        "127.0.0.1:6066", "host:port", "Where health and metrics are served; empty: nowhere."
+    )
+    ready_lag: int = _setting(
+        20_000, "events", "A worker is not ready while more than this wait to be judged.", least=0
+    )
+    canary_s: float = _setting(
+        30.0, "s", "How often a canary is sent through each partition; 0: none.", least=0
+    )
+    canary_silence_s: float = _setting(
+        120.0, "s", "A partition without a canary for longer is told as silent.", least=1
+    )
+    clock_skew_s: float = _setting(
+        60.0, "s", "A clock further off the brokers' is told, and theirs gone by.", least=1
+    )
+    log_format: str = _setting(
+        "auto",
+        "auto, text, json",
+        "What a worker logs as: auto is text on a terminal, JSON elsewhere.",
+        among=("auto", "text", "json"),
     )
     horizon_h: float = _setting(24.0, "h", "How late a fix may arrive and still count.", least=1)
     settle_s: int = _setting(

@@ -12,8 +12,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from faust.contrib.asgi import faust_app_running
-
 from geomon.embedded.broker import EmbeddedBroker
 from geomon.embedded.redis import EmbeddedRedis
 from geomon.settings import Settings
@@ -24,7 +22,6 @@ from geomon.zones.index import ZoneIndex
 __all__ = ["embedded_parts", "embedded_worker"]
 
 PARTITIONS = 4
-_QUICK_START = {"stream_recovery_delay": 0.0}
 
 
 @asynccontextmanager
@@ -53,9 +50,5 @@ async def embedded_worker(
     settings: Settings, zones: ZoneIndex, **options: Any
 ) -> AsyncIterator[Worker]:
     """Run a worker against the parts that `embedded_parts` gave the settings of."""
-    worker = Worker(settings, zones, declare_topics=False, faust_options=_QUICK_START, **options)
-    try:
-        async with faust_app_running(worker.app):
-            yield worker
-    finally:
-        await worker.close()
+    async with Worker(settings, zones, **options).running() as worker:
+        yield worker

@@ -1,46 +1,43 @@
 """The people of one worker: batches of messages and passing time, through the core.
 
-The desk knows no Kafka and no Faust: it reads frozen states from a mapping, keeps the people it has
-met, and says what is to be told and which states have changed. Making that safe, in the right
-order, is the worker's.
+The desk knows no Kafka and no Faust: it keeps the people of the partitions it is given, and says
+what is to be told. Making that safe, in the right order, is the worker's.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from heapq import heappop, heappush
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from geomon.cloudevent import cloud_event
 from geomon.core.episodes import Alert
-from geomon.core.judge import next_deadline
 from geomon.core.observed import ClockAt, Event
-from geomon.core.person import Person, freeze, thaw
 from geomon.core.rules import Rules
 from geomon.core.step import step
 from geomon.intake import Arrival, Intake, Raw, Rejected
 from geomon.rejections import rejection_record
 from geomon.replay import refusal_of
+from geomon.stream.roll import Roll
 
-__all__ = ["Desk", "Verdict", "frozen"]
+__all__ = ["Desk", "Verdict"]
 
 log = logging.getLogger(__name__)
 
 
 class Verdict(NamedTuple):
-    """What a batch or a moment brought: to be told, in this order, before `changed` is kept."""
+    """What a batch or a moment brought: to be told, in this order, before states are written."""
 
     alerts: list[dict[str, Any]]
     rejections: list[dict[str, Any]]
-    changed: dict[str, Person]
-    partitions: dict[str, int]  # of those changed whom a message came for
+    arrivals: list[Arrival]
+    known: int  # messages passed over: their people's states had them
 
 
 class Desk:
-    """Judges for the people whose states are in `states`.
+    """Judges for the people of the partitions in `rolls`.
 
     `now_s` gives the time of deciding that alerts carry; None = the person's own clock.
     """
@@ -49,25 +46,45 @@ class Desk:
         self,
         intake: Intake,
         rules: Rules,
-        states: Mapping[bytes, bytes],
         now_s: Callable[[], float] | None = None,
     ) -> None:
+        self.rolls: dict[int, Roll] = {}
+        self.rules = rules
         self._intake = intake
-        self._rules = rules
-        self._states = states
         self._now_s = now_s
-        self._people: dict[str, Person] = {}
-        self._deadlines: list[tuple[int, str]] = []
+
+    def roll(self, partition: int) -> Roll:
+        """Give the people of a partition."""
+        roll = self.rolls.get(partition)
+        if roll is None:
+            roll = self.rolls[partition] = Roll()
+        return roll
+
+    def hold(self, partitions: Collection[int]) -> None:
+        """Hold these partitions and forget the people of all others."""
+        self.rolls = {p: roll for p, roll in self.rolls.items() if p in partitions}
+        for partition in partitions:
+            self.roll(partition)
 
     def judge(self, batch: Sequence[Raw]) -> Verdict:
         """Take a batch of messages in their order of arrival."""
-        verdict = Verdict([], [], {}, {})
-        arrivals, rejected = self._take(batch)
+        news = [raw for raw in batch if not self._knows(raw)]
+        verdict = Verdict([], [], [], len(batch) - len(news))
+        arrivals, rejected = self._take(news)
         verdict.rejections.extend(rejection_record(refusal) for refusal in rejected)
+        verdict.arrivals.extend(arrivals)
+        # How far states go that are written from here on: none is before this batch is judged.
+        for raw in batch:
+            ledger = self.rolls[raw.partition].ledger
+            if not ledger.has_judged(raw.offset, raw.arrived_s):
+                ledger.take(raw.offset, raw.arrived_s)
         for arrival in arrivals:
-            verdict.partitions[arrival.supervisee_id] = arrival.raw.partition
             self._step(arrival.supervisee_id, arrival.event, arrival.raw, verdict)
         return verdict
+
+    def _knows(self, raw: Raw) -> bool:
+        whose = (raw.key or b"").decode("utf-8", "replace")
+        return self.rolls[raw.partition].knows(whose, raw.offset, raw.arrived_s)
 
     def _take(self, batch: Sequence[Raw]) -> tuple[list[Arrival], list[Rejected]]:
         try:
@@ -85,94 +102,60 @@ class Desk:
             rejected += refused
         return arrivals, rejected
 
-    def let_time_come(self, clock_s: Callable[[str], int]) -> Verdict:
-        """Let deadlines fall due. `clock_s(supervisee_id)` says how far that person's time is."""
-        verdict = Verdict([], [], {}, {})
-        waiting: list[tuple[int, str]] = []
-        furthest_s = int(self._now_s()) if self._now_s else 0
-        while self._deadlines and self._deadlines[0][0] <= furthest_s:
-            due_s, supervisee_id = heappop(self._deadlines)
-            if self._person(supervisee_id).due_s != due_s:
-                continue  # it has moved since; where it moved to is on the heap as well
-            now_s = clock_s(supervisee_id)
-            if due_s <= now_s:
-                self._step(supervisee_id, ClockAt(now_s), None, verdict)
-            else:
-                waiting.append((due_s, supervisee_id))
-        for deadline in waiting:
-            heappush(self._deadlines, deadline)
+    def let_time_come(self, partitions: Iterable[int], time_s: int, most: int) -> Verdict:
+        """Let what fell due before `time_s` happen in these partitions, for at most so many."""
+        verdict = Verdict([], [], [], 0)
+        for partition in partitions:
+            roll = self.rolls[partition]
+            for whose in roll.deadlines.due(time_s, most):
+                most -= 1
+                due_s = roll.person(whose, self.rules).due_s
+                if 0 < due_s <= time_s:
+                    clock = Raw(b"", "a deadline", None, 0, partition, roll.ledger.done + 1)
+                    self._step(whose, ClockAt(time_s), clock, verdict)
+                else:
+                    roll.deadlines.note(whose, due_s)
         return verdict
 
-    def use(self, rules: Rules, keys: Iterable[bytes]) -> None:
-        """Judge by other rules from now on, and look at everybody anew.
+    def use(self, rules: Rules) -> Iterable[None]:
+        """Judge by other rules from now on, and look at everybody anew; pauses now and then.
 
         What was due later may be due already, so each of these people is due at once.
         """
-        self._rules = rules
-        self.meet(keys)
-        self._deadlines.clear()
-        for supervisee_id, person in self._people.items():
-            due_s = person.clock_s + 1
-            self._people[supervisee_id] = msgspec.structs.replace(person, due_s=due_s)
-            heappush(self._deadlines, (due_s, supervisee_id))
+        self.rules = rules
+        for roll in list(self.rolls.values()):
+            for number, whose in enumerate(roll.everybody()):
+                person = roll.person(whose, rules)
+                due_s = person.clock_s + 1
+                roll.people[whose] = msgspec.structs.replace(person, due_s=due_s)
+                roll.deadlines.note(whose, due_s)
+                if number % 1_000 == 0:
+                    yield
 
-    def forget(self) -> None:
-        """Forget everybody: partitions have moved, or what was judged could not be made safe."""
-        self._people.clear()
-        self._deadlines.clear()
-
-    def meet(self, keys: Iterable[bytes]) -> None:
-        """Read the states of people anew after recovery, so that their deadlines are known."""
-        self.forget()
-        for key in keys:
-            supervisee_id = key.decode()
-            person = self._person(supervisee_id)
-            # Kept under other rules perhaps: what these ask for may be due earlier.
-            due_s = min(filter(None, (person.due_s, next_deadline(person, self._rules))), default=0)
-            if due_s:
-                if due_s != person.due_s:
-                    person = msgspec.structs.replace(person, due_s=due_s)
-                    self._people[supervisee_id] = person
-                heappush(self._deadlines, (due_s, supervisee_id))
-
-    def _person(self, supervisee_id: str) -> Person:
-        person = self._people.get(supervisee_id)
-        if person is None:
-            state = self._states.get(supervisee_id.encode())
-            person = thaw(state) if state else Person(supervisee_id)
-            self._people[supervisee_id] = person
-        return person
-
-    def _step(self, supervisee_id: str, event: Event, raw: Raw | None, verdict: Verdict) -> None:
-        before = self._person(supervisee_id)
+    def _step(self, whose: str, event: Event, raw: Raw, verdict: Verdict) -> None:
+        roll = self.rolls[raw.partition]
+        before = roll.person(whose, self.rules)
         try:
-            person, outcomes = step(before, event, self._rules)
+            person, outcomes = step(before, event, self.rules)
         except Exception:
             # A defect of ours. It must be seen and mended, but not stop the stream for everybody
             # else: the event is kept with its reason, and the person stays as before it.
-            log.exception("an event could not be judged: %s", raw.where if raw else "a deadline")
-            if raw is not None:
-                refusal = Rejected(raw, "internal_error", "", supervisee_id)
+            log.exception("an event could not be judged: %s", raw.where)
+            if raw.data:
+                refusal = Rejected(raw, "internal_error", "", whose)
                 verdict.rejections.append(rejection_record(refusal))
             return
-        self._people[supervisee_id] = person
-        verdict.changed[supervisee_id] = person
-        if person.due_s and person.due_s != before.due_s:
-            heappush(self._deadlines, (person.due_s, supervisee_id))
+        told = len(verdict.alerts)
         for outcome in outcomes:
             if isinstance(outcome, Alert):
                 verdict.alerts.append(
                     cloud_event(
                         outcome,
-                        rules=self._rules.version,
+                        rules=self.rules.version,
                         zones=self._intake.zones,
                         detected_s=int(self._now_s()) if self._now_s else None,
                     )
                 )
-            elif raw is not None:
-                verdict.rejections.append(rejection_record(refusal_of(outcome, raw, supervisee_id)))
-
-
-def frozen(changed: Mapping[str, Person]) -> dict[bytes, bytes]:
-    """Give the records to keep."""
-    return {supervisee_id.encode(): freeze(person) for supervisee_id, person in changed.items()}
+            elif raw.data:
+                verdict.rejections.append(rejection_record(refusal_of(outcome, raw, whose)))
+        roll.keep(whose, person, raw.offset, urgent=len(verdict.alerts) > told)

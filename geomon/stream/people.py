@@ -1,49 +1,87 @@
-"""The table of people: supervisee_id -> frozen state, with its changelog topic."""
+"""The table of people: Faust's, as far as changelog and recovery go.
+
+Faust gives a table its changelog topic, assigns the changelog's partitions together with those of
+the events, and reads them back before a partition's events are given out. What it reads goes to the
+desk; what is written goes by the outbox. A stock table does neither well: it sends a change to the
+partition of the *current event*, which in a batch is the last one taken and in a timer none at all,
+so other people's states would be lost on recovery; it sends them one by one; and after every
+rebalance it reads everything again, also for partitions that never moved.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import faust
 
+from geomon.errors import StateError
+
 __all__ = ["PeopleTable"]
+
+log = logging.getLogger(__name__)
 
 
 class PeopleTable(faust.Table[bytes, bytes]):
-    """A table whose writes name the partition themselves.
-
-    A stock table sends a change to the partition of the *current event*. In a batch that is the
-    last event taken, and in a timer there is none, so other people's states would go to the wrong
-    changelog partition and be lost on recovery. Here each person's state goes where the person's
-    events came from.
-    """
+    """The changelog of the people, on Faust's side."""
 
     def __init__(self, app: Any, **options: Any) -> None:
         super().__init__(app, **options)
-        self.partition_of: dict[bytes, int] = {}
-        self.on_recovered: Callable[[], None] = lambda: None
+        self.failure: StateError | None = None
+        self.on_record: Callable[[int, bytes, bytes | None], None] = lambda *_: None
+        self.on_recovered: Callable[[], Awaitable[None]] = _nothing
+        self._read: dict[int, int] = {}  # partition -> offset up to which all is known here
 
-    def partition_for_key(self, key: bytes) -> int:
-        """Give the partition that this person's events come from."""
-        return self.partition_of[key]
+    def take_in(self, partition: int, records: Iterable[Any]) -> None:
+        """Take in a piece of changelog (`key`, `value`, `offset`), in its order.
+
+        A record that cannot be gone on with is not an exception here, where Faust would log and
+        forget it: it is kept in `failure`, for whoever waits for the end of the recovery.
+        """
+        read = self._read.get(partition, -1)
+        for record in records:
+            if record.offset > read:
+                read = record.offset
+                try:
+                    self.on_record(partition, record.key, record.value)
+                except (StateError, UnicodeDecodeError) as error:
+                    self.failure = self.failure or StateError(f"{self.changelog_name}: {error}")
+        self._read[partition] = read
+
+    @property
+    def changelog_name(self) -> str:
+        """The name of the changelog topic."""
+        return str(self.changelog_topic.get_topic_name())
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
-        """Take in a piece of changelog during recovery, and learn whose partition is whose."""
-        events = list(batch)
-        for event in events:
-            self.partition_of[event.key] = event.message.partition
-        super().apply_changelog_batch(events)
+        """Take in what Faust itself has read of the changelog."""
+        for event in batch:
+            self.take_in(event.message.partition, [event.message])
+
+    def persisted_offset(self, tp: Any) -> int | None:
+        """Tell Faust from where on it need not read again."""
+        return self._read.get(tp.partition)
+
+    def wrote(self, partition: int, offset: int, count: int) -> None:
+        """Note that `count` records of ours stand in the changelog from `offset` on.
+
+        Only where they follow what is known: otherwise somebody else wrote between, and that has to
+        be read.
+        """
+        if offset == self._read.get(partition, -1) + 1:
+            self._read[partition] = offset + count - 1
+
+    def hold(self, partitions: Iterable[int]) -> None:
+        """Forget what is known of partitions that moved away."""
+        kept = set(partitions)
+        self._read = {p: offset for p, offset in self._read.items() if p in kept}
 
     async def on_recovery_completed(self, active_tps: set[Any], standby_tps: set[Any]) -> None:
         """Say that the states of the partitions now held are complete."""
         await super().on_recovery_completed(active_tps, standby_tps)
-        self.on_recovered()
+        await self.on_recovered()
 
-    def held(self, partitions: set[int]) -> list[bytes]:
-        """Give the keys that belong to these partitions.
 
-        The in-memory store keeps what other partitions left behind when they moved away; nobody
-        here may judge those people.
-        """
-        return [key for key in self.data if self.partition_of.get(key) in partitions]
+async def _nothing() -> None:
+    """Nobody waits for the end of a recovery."""

@@ -1,15 +1,16 @@
 """The Faust app. What is made safe, in which order, and why nothing is lost or told twice:
 
-1. A batch of messages is judged; states change in memory only.
+1. Messages are judged; states change in memory only.
 2. Alerts go to Redis and to `geomon.alerts`, refusals to `geomon.rejected`; each is awaited.
-3. The changed states are written to the table, and so to its changelog.
-4. The messages are acknowledged. Faust commits their offsets some time later, and flushes its
-   producer, the changelog with it, before it does.
+3. Changed states are written to the changelog: at once when something was told, otherwise when
+   their first unwritten change is `checkpoint_s` old. Each write is awaited.
+4. The offset before which every message is in a written state is committed, some time later.
 
-A crash after any step repeats the steps from 1. Between 2 and 3 the same alerts are made again from
-the same state with the same ids, and Redis tells them from news. Between 3 and 4 the messages meet
-a state that has them already, and nothing follows. Were 3 to come before 2, a crash between them
-would lose an alert for good: the state would say that it had been told.
+A crash after any step repeats the steps from 1, for the messages from the committed offset on.
+Between 2 and 3 the same alerts are made again from the same state with the same ids, and Redis
+tells them from news. Between 3 and 4 a state's stamp says which messages it has, and they are
+passed over. Were 3 to come before 2, a crash between them would lose an alert for good: the state
+would say that it had been told. Were 4 to come before 3, it would lose what the messages changed.
 """
 
 from __future__ import annotations
@@ -17,41 +18,50 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import faust
 import msgspec
+from faust.contrib.asgi import faust_app_running
 from faust.types import TP
-from mode.utils.logging import CompositeLogger
 
 from geomon.core.rules import Rules
-from geomon.errors import SettingsError, UnavailableError
+from geomon.errors import SettingsError, StateError, UnavailableError
 from geomon.intake import Intake, Raw
 from geomon.settings import Settings, WatchedSettings, rules_from
 from geomon.sinks.redis import RedisSink
-from geomon.stream.desk import Desk, Verdict, frozen
+from geomon.stream.checkpoint import Checkpoint
+from geomon.stream.desk import Desk, Verdict
+from geomon.stream.inbox import Inbox
+from geomon.stream.outbox import Outbox
 from geomon.stream.people import PeopleTable
-from geomon.stream.transport import Transport
-from geomon.topics import ALERTS, EVENTS, PEOPLE, REJECTED
+from geomon.stream.record import REMEDY
+from geomon.stream.transport import Consumer, Transport
+from geomon.topics import ALERTS, EVENTS, PEOPLE, REJECTED, changelog_of
 from geomon.wallclock import now_s
 from geomon.zones.index import ZoneIndex
 
 __all__ = ["Worker"]
 
 _TICK_S = 1.0
+#: How long partitions that move away wait for their states to be written.
+_SETTLE_S = 5.0
+#: Older than this, what the broker last said about a partition's end says nothing about now.
+_STALE_S = 5.0
+#: Waiting for Redis is not being hung: the consumer's own watch for that must not end it.
+_LONGEST_WAIT_S = 86_400.0
 
-log = CompositeLogger(logging.getLogger("geomon"))
+log = logging.getLogger("geomon.worker")
 
 
 class Worker:
     """A Faust app that judges the events of the partitions it is given.
 
-    `declare_topics=False` is for a broker that knows no CreateTopics (the embedded one): there the
-    topics must exist already. `watched` settings are looked at while the worker runs: plans,
-    thresholds and all else that rules are made of are then taken from them.
+    The topics must exist. `watched` settings are looked at while the worker runs: plans, thresholds
+    and all else that rules are made of are then taken from them.
     """
 
     def __init__(
@@ -59,57 +69,102 @@ class Worker:
         settings: Settings,
         zones: ZoneIndex,
         *,
-        declare_topics: bool = True,
         faust_options: dict[str, Any] | None = None,
         watched: WatchedSettings | None = None,
     ) -> None:
         self.settings = settings
-        self.rules: Rules = rules_from(settings)
         self.counts: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
         self._sink = RedisSink(settings.redis)
+        self._outbox = Outbox(settings.kafka)
+        self._inbox = Inbox(4 * settings.batch_most)
         self._watched = watched
-        self._lock = asyncio.Lock()
+        self._lock = asyncio.Lock()  # held while something is judged and told
+        self._quiet: dict[int, tuple[int, int]] = {}  # partition -> its end, and what was judged
         self._failed = asyncio.Event()
         self._failure: Exception | None = None
-        self._generation = 0
-        self._done: dict[int, int] = {}  # partition -> offset of the last message done with
+        live = settings.clock == "wall"
+        self.desk = Desk(Intake(zones), rules_from(settings), now_s if live else None)
         self.app = faust.App(
             settings.app_id,
             broker=[f"kafka://{address}" for address in settings.kafka.split(",")],
             datadir=str(Path(settings.data_dir)),
             key_serializer="raw",
             value_serializer="raw",
-            topic_allow_declare=declare_topics,
+            topic_allow_declare=False,
             topic_disable_leader=True,
             broker_session_timeout=settings.session_timeout_s,
             broker_heartbeat_interval=settings.session_timeout_s / 10,
+            broker_max_poll_interval=_LONGEST_WAIT_S,
             stream_buffer_maxsize=max(4096, 2 * settings.batch_most),
             stream_wait_empty=False,
+            stream_recovery_delay=0.0,
+            # A standby reads the changelog of other workers all day, and is read again from its
+            # beginning all the same when it takes over.
+            table_standby_replicas=0,
             web_enabled=False,
             Table=PeopleTable,
             **(faust_options or {}),
         )
-        self.app.transport = Transport(self.app.conf.broker_consumer, self.app)
-        topic = self.app.topic
-        self._alerts = topic(ALERTS)
-        self._rejected = topic(REJECTED)
+        self.app.transport = Transport(
+            self.app.conf.broker_consumer,
+            self.app,
+            events=EVENTS,
+            inbox=self._inbox,
+            safe_offset=self._safe_offset,
+            in_batches=settings.drain == "batches",
+        )
         people = self.app.Table(PEOPLE, key_type=bytes, value_type=bytes)
         assert isinstance(people, PeopleTable)  # noqa: S101  (the app's Table option says so)
         self.people = people
+        self.people.on_record = self._recover
         self.people.on_recovered = self._recovered
-        live = settings.clock == "wall"
-        self.desk = Desk(Intake(zones), self.rules, self.people, now_s if live else None)
-        self.app.agent(topic(EVENTS), concurrency=1, name="judge")(self._judge)
+        self._checkpoint = Checkpoint(
+            self.desk, people, self._outbox, self._lock, settings.checkpoint_s
+        )
+        events = self.app.topic(EVENTS)
+        if settings.drain == "batches":
+            self.app.topics.add(events)
+        else:
+            self.app.agent(events, concurrency=1, name="judge")(self._forward)
         self.app.on_partitions_revoked.connect(self._revoked)
-        if live:
-            self.app.timer(_TICK_S, name="deadlines")(self._tick)
-        if watched is not None:
-            self.app.timer(_TICK_S, name="settings")(self._reread)
+
+    @property
+    def rules(self) -> Rules:
+        """The rules that are judged by."""
+        return self.desk.rules
 
     async def check(self) -> None:
         """Make sure that Redis answers before anything is taken in; raises redis-py's error."""
         await self._sink.ping()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Worker]:
+        """Run; at the end, make safe what was judged, and let go of everything.
+
+        Raises `UnavailableError` when Kafka is not there.
+        """
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await self._outbox.start()
+            async with faust_app_running(self.app):
+                tasks = [
+                    asyncio.create_task(self._judge()),
+                    asyncio.create_task(self._write()),
+                    asyncio.create_task(self._every(_TICK_S, self._reread)),
+                ]
+                if self.settings.clock == "wall":
+                    tasks.append(asyncio.create_task(self._every(_TICK_S, self._tick)))
+                try:
+                    yield self
+                finally:
+                    await self._settle()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._outbox.stop()
+            await self.close()
 
     async def until_stopped(self, stop: asyncio.Event) -> None:
         """Wait until `stop` is set; raises `UnavailableError` when the app ends by itself."""
@@ -123,97 +178,113 @@ class Worker:
         finally:
             for wait in waits:
                 wait.cancel()
+        if isinstance(self._failure, StateError):
+            raise self._failure
         if not stop.is_set():
             raise UnavailableError(f"the worker ended: {self._failure or self.app.crash_reason!r}")
 
     async def close(self) -> None:
-        """Let go of Redis."""
+        """Let go of Redis; for a worker that never ran."""
         await self._sink.close()
 
-    async def _judge(self, stream: Any) -> None:
-        wait_s = self.settings.batch_wait_ms / 1000
-        async for taken in stream.noack_take(self.settings.batch_most, within=wait_s):
+    # ── judging ──────────────────────────────────────────────────────────────────────────────
+
+    async def _judge(self) -> None:
+        while True:
+            epoch, batch = await self._inbox.take(self.settings.batch_most)
             async with self._lock, self._or_end():
-                # What came by a partition that has moved away meanwhile is another worker's.
-                held = {tp.partition for tp in self._assigned()}
-                events = [event for event in taken if event.message.partition in held]
-                if await self._make_safe(self.desk.judge(self._raws(events))):
-                    for event in events:
-                        event.ack()
-                        self._done[event.message.partition] = event.message.offset
-                    self.counts["events"] += len(events)
+                if epoch == self._inbox.epoch:
+                    for partition in {raw.partition for raw in batch}:
+                        self._admit(partition)
+                    await self._tell(self.desk.judge(batch))
+                    self.counts["events"] += len(batch)
 
-    @asynccontextmanager
-    async def _or_end(self) -> AsyncIterator[None]:
-        """End the worker when what was judged cannot be made safe.
-
-        To go on would lose it: the people in memory are past it, and its messages would not be read
-        again. A worker that is started anew reads them again, with the people as they were.
-        """
-        try:
-            yield
-        except Exception as error:
-            log.exception("the worker ends")
-            self.desk.forget()
-            self._failure = error
-            self._failed.set()
-            # Nothing may be judged from here on: wait, with the lock held, until the app is
-            # stopped. (To crash the app instead leaves its consumer's thread hanging.)
-            await asyncio.Event().wait()
-
-    def _raws(self, events: list[Any]) -> list[Raw]:
-        raws = []
-        for event in events:
-            message = event.message
-            key = message.key or b""
-            where = f"{message.topic}/{message.partition}/{message.offset}"
-            arrived_s = int(message.timestamp or 0)
-            raws.append(Raw(message.value or b"", where, key, arrived_s, message.partition))
-        return raws
-
-    async def _make_safe(self, verdict: Verdict) -> bool:
-        """Do steps 2 and 3 of the module's account; False when the partitions moved meanwhile."""
-        generation = self._generation
-        if verdict.alerts:
-            await self._sink.deliver_until_done(verdict.alerts, on_trouble=log.warning)
-        sent = [
-            await self._alerts.send(key=alert["subject"].encode(), value=msgspec.json.encode(alert))
-            for alert in verdict.alerts
-        ]
-        sent += [
-            await self._rejected.send(
-                key=(record["supervisee_id"] or "").encode(), value=msgspec.json.encode(record)
+    async def _tell(self, verdict: Verdict) -> None:
+        """Do step 2 of the module's account. Only when all is told may a state be written."""
+        alerts = verdict.alerts
+        if alerts:
+            await self._sink.deliver_until_done(alerts, on_trouble=log.warning)
+            await self._outbox.send(
+                ALERTS,
+                [(alert["subject"].encode(), msgspec.json.encode(alert)) for alert in alerts],
             )
-            for record in verdict.rejections
-        ]
-        if sent:
-            await asyncio.gather(*sent)
-        if generation != self._generation:
-            # Another worker may have these people by now: what it writes must not be overwritten.
-            # It takes the same messages again, and the alerts are known to Redis. Those held here
-            # are met anew, as they were before, or their deadlines would be forgotten with them.
-            self._meet()
-            return False
-        for supervisee_id, partition in verdict.partitions.items():
-            self.people.partition_of[supervisee_id.encode()] = partition
-        for key, state in frozen(verdict.changed).items():
-            self.people[key] = state
-        self.counts["alerts"] += len(verdict.alerts)
+            self._checkpoint.ask()
+        if verdict.rejections:
+            await self._outbox.send(
+                REJECTED,
+                [
+                    ((record["supervisee_id"] or "").encode(), msgspec.json.encode(record))
+                    for record in verdict.rejections
+                ],
+            )
+        self.counts["alerts"] += len(alerts)
+        self.counts["known"] += verdict.known
         for record in verdict.rejections:
             self.rejections[record["reason"]] += 1
-        return True
+
+    async def _forward(self, stream: Any) -> None:
+        """Put in the inbox what comes by Faust's own streams (`drain = "messages"`)."""
+        async for taken in stream.noack_take(self.settings.batch_most, within=0.05):
+            by_partition: dict[int, list[Raw]] = {}
+            for event in taken:
+                message = event.message
+                if message.generation_id == self.app.consumer_generation_id:
+                    by_partition.setdefault(message.partition, []).append(
+                        Raw(
+                            message.value or b"",
+                            f"{message.topic}/{message.partition}/{message.offset}",
+                            message.key or b"",
+                            int(message.timestamp or 0),
+                            message.partition,
+                            message.offset,
+                        )
+                    )
+            for messages in by_partition.values():
+                await self._inbox.put(messages)
 
     async def _tick(self) -> None:
         """Let deadlines fall due for people whose partition has been read to its end."""
-        if self.app.rebalancing or self._lock.locked():
+        if self.app.rebalancing:
             return  # a second later will do
         async with self._lock, self._or_end():
             time_s = int(now_s() - self.settings.clock_slack_s)
-            ready = self._read_to_end()
-            verdict = self.desk.let_time_come(
-                lambda whose: time_s if self.people.partition_of[whose.encode()] in ready else 0
-            )
-            await self._make_safe(verdict)
+            ready = [p for p in await self._read_to_end() if p in self.desk.rolls]
+            for partition in ready:
+                self._admit(partition)
+            await self._tell(self.desk.let_time_come(ready, time_s, self.settings.batch_most))
+
+    async def _read_to_end(self) -> set[int]:
+        """Give the partitions of which every message there is has been judged.
+
+        Where messages wait, the time that has come is the time of the last one judged, not the
+        time of day: a worker that was down for an hour must not call a leave overdue while the
+        message that the person is back waits to be read. Nor may one that was frozen for an hour,
+        so only what the broker has just said counts.
+        """
+        ready = set()
+        for tp in self._consumer.events():
+            roll = self.desk.rolls.get(tp.partition)
+            end = self._consumer.highwater(tp)
+            if roll is None or end is None or now_s() - self._consumer.fetched_s(tp) > _STALE_S:
+                continue
+            # Before the first message since the assignment, what had been committed counts.
+            read = max(roll.ledger.done + 1, self._consumer.committed(tp))
+            if read >= end or await self._is_read_to(tp, end):
+                ready.add(tp.partition)
+        return ready
+
+    async def _is_read_to(self, tp: TP, end: int) -> bool:
+        """Say whether what is left before the end is no messages.
+
+        A sender's transactions leave marks that take offsets. As what has just been fetched is on
+        its way here for a moment, the same has to be found twice.
+        """
+        quiet = self._quiet.pop(tp.partition, None)
+        if len(self._inbox) or (await self._consumer.position(tp) or 0) < end:
+            return False
+        found = (end, self.desk.rolls[tp.partition].ledger.done)
+        self._quiet[tp.partition] = found
+        return found == quiet
 
     async def _reread(self) -> None:
         """Take other rules when the settings' file has changed; a mistake in it changes nothing."""
@@ -231,38 +302,96 @@ class Worker:
             return
         async with self._lock, self._or_end():
             log.info("rules %s take the place of %s", rules.version, self.rules.version)
-            self.rules = rules
-            self.desk.use(rules, self.people.held({tp.partition for tp in self._assigned()}))
+            for _ in self.desk.use(rules):
+                await asyncio.sleep(0)
 
-    def _read_to_end(self) -> set[int]:
-        """Give the partitions of which every message there is has been judged.
+    # ── writing ──────────────────────────────────────────────────────────────────────────────
 
-        Where messages wait, the time that has come is the time of the last one judged, not the
-        time of day: a worker that was down for an hour must not call a leave overdue while the
-        message that the person is back waits to be read.
-        """
-        consumer: Any = self.app.consumer
-        ready = set()
-        for tp in self._assigned():
-            done = self._done.get(tp.partition, -1) + 1
-            # Before the first message since the assignment, what had been committed counts.
-            read = max(done, consumer._committed_offset.get(tp) or 0)
-            end = consumer.highwater(tp)
-            if end is not None and read >= end:
-                ready.add(tp.partition)
-        return ready
+    async def _write(self) -> None:
+        while True:
+            async with self._or_end():
+                await self._checkpoint.next_round()
 
-    def _assigned(self) -> list[TP]:
-        return [tp for tp in self.app.consumer.assignment() if tp.topic == EVENTS]
+    def _safe_offset(self, partition: int) -> int:
+        """Do step 4: what Faust is to commit."""
+        roll = self.desk.rolls.get(partition)
+        return roll.ledger.safe if roll else 0
 
-    def _recovered(self) -> None:
-        self._generation += 1
-        self._meet()
+    async def _settle(self) -> None:
+        """Write and commit what can be, within a few seconds; the rest will be judged again."""
+        if not self._failed.is_set():
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._checkpoint.write(everything=True), _SETTLE_S)
+                await asyncio.wait_for(self.app.consumer.commit(), _SETTLE_S)
 
-    def _meet(self) -> None:
-        self.desk.meet(self.people.held({tp.partition for tp in self._assigned()}))
+    # ── partitions that come and go ──────────────────────────────────────────────────────────
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
-        self._generation += 1
-        self._done.clear()
-        self.desk.forget()
+        await self._inbox.clear()
+        await self._settle()
+
+    def _recover(self, partition: int, key: bytes, record: bytes | None) -> None:
+        self.desk.roll(partition).recover(key, record)
+
+    async def _recovered(self) -> None:
+        await self._inbox.clear()
+        held = {tp.partition for tp in self._consumer.events()}
+        self.desk.hold(held)
+        self.people.hold(held)
+        for roll in list(self.desk.rolls.values()):
+            roll.is_admitted = False
+            while roll.meet(self.rules, 1_000):
+                await asyncio.sleep(0)
+
+    def _admit(self, partition: int) -> None:
+        """Make sure that a partition's people are those it had; raises `StateError`.
+
+        A changelog that was deleted, or lost its beginning, would otherwise make strangers of people
+        whose leave and open alerts are known: departures that were told would be told anew, and
+        leaves would be breaches.
+        """
+        roll = self.desk.rolls[partition]
+        if roll.is_admitted:
+            return
+        if self.people.failure:
+            raise self.people.failure
+        committed = self._consumer.committed(TP(EVENTS, partition))
+        wanted = roll.marker.people if roll.marker else 0
+        if (committed and roll.marker is None) or roll.ledger.kept < wanted:
+            raise StateError(
+                f"{changelog_of(self.settings.app_id)}: partition {partition} has the states of "
+                f"{roll.ledger.kept} people and should have {wanted or 'some'}, as its events "
+                f"before offset {committed} have been judged; {REMEDY}"
+            )
+        roll.is_admitted = True
+
+    @property
+    def _consumer(self) -> Consumer:
+        consumer = self.app.consumer
+        assert isinstance(consumer, Consumer)  # noqa: S101
+        return consumer
+
+    # ── ending ───────────────────────────────────────────────────────────────────────────────
+
+    @asynccontextmanager
+    async def _or_end(self) -> AsyncIterator[None]:
+        """End the worker when what was judged cannot be made safe.
+
+        To go on would lose it: the people in memory are past it, and its messages would not be read
+        again. A worker that is started anew reads them again, with the people as they were.
+        """
+        try:
+            yield
+        except Exception as error:
+            if not isinstance(error, StateError):
+                log.exception("the worker ends")
+            self._failure = self._failure or error
+            self._failed.set()
+            # Nothing may be judged or written from here on: wait, with the lock held, until the
+            # app is stopped. (To crash the app instead leaves its consumer's thread hanging.)
+            await asyncio.Event().wait()
+
+    async def _every(self, period_s: float, act: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(period_s)
+            await act()

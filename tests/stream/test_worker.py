@@ -258,15 +258,15 @@ def test_a_worker_that_cannot_make_an_alert_safe_ends_and_the_next_one_tells_it(
     lines = lines_of("C")
     wanted = [alert["id"] for alert in replayed(zones, lines, RECORDING)]
 
-    async def refuse(*_: Any, **__: Any) -> None:
-        raise RuntimeError("this topic takes nothing")
+    async def refuse(topic: str, *_: Any) -> None:
+        raise RuntimeError(f"{topic} takes nothing")
 
     async def main() -> None:
         async with embedded_parts(RECORDING) as settings:
             sent = await send(settings, lines)
             async with embedded_worker(settings, zones) as worker:
                 with monkeypatch.context() as patch:
-                    patch.setattr(worker._alerts, "send", refuse)
+                    patch.setattr(worker._outbox, "send", refuse)
                     with pytest.raises(UnavailableError, match="takes nothing"):
                         await worker.until_stopped(asyncio.Event())
                 assert worker.counts["events"] < sent
@@ -484,7 +484,7 @@ def test_partitions_that_move_while_an_alert_is_delivered_take_no_deadline_with_
             async def move_and_deliver(*alerts: Any, **options: Any) -> int:
                 if not moved.is_set():
                     await worker._revoked()
-                    worker._recovered()
+                    await worker._recovered()
                     moved.set()
                 return await deliver(*alerts, **options)
 

@@ -1,0 +1,96 @@
+"""States to the changelog, a round at a time.
+
+A round takes, in each partition, the states that are due, and a marker behind them that counts the
+people there must be. It begins between two batches, so that nothing is written of which the alerts
+are not told; while it is under way, judging goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+
+from geomon.stream.desk import Desk
+from geomon.stream.outbox import Outbox
+from geomon.stream.people import PeopleTable
+from geomon.stream.roll import Roll
+
+__all__ = ["Checkpoint"]
+
+_ROUND_S = 1.0
+#: States written in one round of a partition: to make bytes of more would hold up judging.
+_MOST = 4_000
+
+
+class Checkpoint:
+    """Writes the states of the desk's people when they are due.
+
+    `judging` is the lock that is held while something is judged and not told yet.
+    """
+
+    def __init__(
+        self, desk: Desk, people: PeopleTable, outbox: Outbox, judging: asyncio.Lock, after_s: float
+    ) -> None:
+        self.written = 0
+        """How many states have been written."""
+        self._desk = desk
+        self._people = people
+        self._outbox = outbox
+        self._judging = judging
+        self._after_s = after_s
+        self._round = asyncio.Lock()
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Have a round soon: something has been told, and its state should be written at once."""
+        self._asked.set()
+
+    async def next_round(self) -> None:
+        """Wait for the time of a round, and write what is due. Raises aiokafka's errors."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._asked.wait(), _ROUND_S)
+        self._asked.clear()
+        await self.write(everything=False)
+
+    async def write(self, *, everything: bool) -> None:
+        """Write the states that are due, or all that have changed. Raises aiokafka's errors."""
+        async with self._round:
+            async with self._judging:
+                rounds = [
+                    self._write(partition, roll, begun)
+                    for partition, roll in self._desk.rolls.items()
+                    if roll.is_admitted
+                    and (begun := self._begin(roll, everything=everything)) is not None
+                ]
+            await asyncio.gather(*rounds)
+
+    def _begin(self, roll: Roll, *, everything: bool) -> _Begun | None:
+        ledger = roll.ledger
+        if everything:
+            due = ledger.all_due()
+        else:
+            due = ledger.due(time.monotonic(), self._after_s, _MOST)
+        if not due and ledger.next_offset() <= ledger.safe:
+            return None
+        begun = ledger.begin(due)
+        next_offset = ledger.next_offset()
+        return begun, next_offset, roll.records(due, self._desk.rules)
+
+    async def _write(self, partition: int, roll: Roll, begun: _Begun) -> None:
+        people, next_offset, records = begun
+        try:
+            topic = self._people.changelog_name
+            for offset, count in await self._outbox.write(topic, partition, records):
+                self._people.wrote(partition, offset, count)
+        except BaseException:
+            roll.ledger.fail(people)
+            raise
+        # Only now may these messages be committed: a state that is not in the changelog is lost
+        # with this process.
+        roll.ledger.end(people, next_offset)
+        self.written += len(people)
+
+
+#: What was due and since which message; where a successor would read on; the records.
+_Begun = tuple[dict[str, int], int, list[tuple[bytes, bytes]]]
