@@ -67,10 +67,8 @@ class Checkpoint:
 
     def _begin(self, roll: Roll, *, everything: bool) -> _Begun | None:
         ledger = roll.ledger
-        if everything:
-            due = ledger.all_due()
-        else:
-            due = ledger.due(time.monotonic(), self._after_s, _MOST)
+        now_s = time.monotonic()
+        due = ledger.all_due() if everything else ledger.due(now_s, self._after_s, _MOST)
         if not due and ledger.next_offset() <= ledger.safe:
             return None
         begun = ledger.begin(due)

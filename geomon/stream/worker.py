@@ -346,9 +346,9 @@ class Worker:
     def _admit(self, partition: int) -> None:
         """Make sure that a partition's people are those it had; raises `StateError`.
 
-        A changelog that was deleted, or lost its beginning, would otherwise make strangers of people
-        whose leave and open alerts are known: departures that were told would be told anew, and
-        leaves would be breaches.
+        A changelog that was deleted, or lost its beginning, would otherwise make strangers of
+        people whose leave and open alerts are known: departures that were told would be told anew,
+        and leaves would be breaches.
         """
         roll = self.desk.rolls[partition]
         if roll.is_admitted:
