@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from heapq import heapify, heappop, heappush
+from collections.abc import Iterator
+from heapq import heappop, heappush
 
 __all__ = ["Deadlines"]
 
@@ -30,15 +30,6 @@ class Deadlines:
             if noted is None or due_s < noted:
                 self._noted[whose] = due_s
                 heappush(self._heap, (due_s, whose))
-
-    def note_all(self, deadlines: Iterable[tuple[str, int]]) -> None:
-        """Note many at once, which is cheaper than one by one."""
-        for whose, due_s in deadlines:
-            noted = self._noted.get(whose)
-            if due_s and (noted is None or due_s < noted):
-                self._noted[whose] = due_s
-                self._heap.append((due_s, whose))
-        heapify(self._heap)
 
     def due(self, until_s: int, most: int) -> Iterator[str]:
         """Give, and forget, those whose time has come: the earliest first, at most `most`."""

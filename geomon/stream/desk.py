@@ -158,4 +158,5 @@ class Desk:
                 )
             elif raw.data:
                 verdict.rejections.append(rejection_record(refusal_of(outcome, raw, whose)))
-        roll.keep(whose, person, raw.offset, urgent=len(verdict.alerts) > told)
+        urgent = len(verdict.alerts) > told
+        roll.keep(whose, person, raw.offset, urgent=urgent, message=bool(raw.data))

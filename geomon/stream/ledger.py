@@ -38,8 +38,8 @@ class Ledger:
         self._unwritten: dict[str, int] = {}  # whose -> first message not in the written state
         self._fresh: set[str] = set()  # those who have no written state at all
         self._urgent: set[str] = set()
-        self._reached: deque[tuple[float, int]] = deque()  # (when, done): how old changes are
-        self._old = -1  # messages up to here were judged long enough ago
+        self._reached: deque[tuple[float, int]] = deque()  # (when, next): how old changes are
+        self._old = -1  # changes noted up to here are old enough to be written
 
     def has_judged(self, offset: int, arrived_s: int) -> bool:
         """Say whether a message has been judged here since this worker holds the partition."""
@@ -57,6 +57,10 @@ class Ledger:
             self._fresh.add(whose)
         if urgent:
             self._urgent.add(whose)
+
+    def found(self, whose: str) -> None:
+        """Note that somebody has a state in the changelog."""
+        self._fresh.discard(whose)
 
     @property
     def fresh(self) -> int:
@@ -83,8 +87,9 @@ class Ledger:
 
         `now_s` is of any clock that does not go back. At most `most`; what is left is due still.
         """
-        if not self._reached or self._reached[-1][1] != self.done:
-            self._reached.append((now_s, self.done))
+        # What time changes is noted at the message that is next.
+        if not self._reached or self._reached[-1][1] != self.done + 1:
+            self._reached.append((now_s, self.done + 1))
         while self._reached and self._reached[0][0] <= now_s - after_s:
             self._old = self._reached.popleft()[1]
         due = list(self._urgent)[:most]
@@ -120,7 +125,8 @@ class Ledger:
         return min(first, self.done + 1)
 
     def fail(self, begun: dict[str, int]) -> None:
-        """Note that states could not be written after all: they are as due as before."""
+        """Note that states could not be written after all: they are urgent now."""
+        self._urgent.update(begun)
         self._unwritten = {**self._unwritten, **begun}
         self._unwritten = dict(sorted(self._unwritten.items(), key=lambda item: item[1]))
 

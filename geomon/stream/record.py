@@ -42,12 +42,17 @@ class Stamp(NamedTuple):
     newest_s: int  # no message in it arrived later at the broker
     offset: int  # of the last message of the partition when it was written
 
+    def and_(self, other: Stamp) -> Stamp:
+        """Give the stamp of a state that has in it what states with both stamps have."""
+        return Stamp(max(self.newest_s, other.newest_s), max(self.offset, other.offset))
+
 
 class Marker(msgspec.Struct, frozen=True, gc=False):
     """What a partition of the changelog must hold: written behind every round of states."""
 
     people: int  # that have a state here
     next_offset: int  # of the events, from where a worker that takes over reads on
+    newest_s: int  # no message before that arrived later at the broker
 
 
 def rules_mark(version: str) -> int:

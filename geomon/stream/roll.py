@@ -25,6 +25,7 @@ from geomon.stream.record import (
 __all__ = ["Roll"]
 
 _marker = msgspec.json.Decoder(Marker)
+_NO_STAMP = Stamp(0, -1)
 
 
 class Roll:
@@ -53,6 +54,9 @@ class Roll:
         if key == MARKER:
             if record is not None:
                 self.marker = _marker.decode(record)
+                # Else states written from here on might seem to go less far than those of the
+                # worker before, where arrival times do not only grow.
+                self.ledger.newest_s = max(self.ledger.newest_s, self.marker.newest_s)
             return
         whose = key.decode()
         if record is None:
@@ -63,8 +67,9 @@ class Roll:
         if before is not None and before > stamp:
             # Written by a worker that did not know that it had been replaced. To be sure that no
             # cleaning of the topic ever leaves only this one, the better state is written again.
-            self.ledger.change(whose, self.ledger.done + 1)
+            self.ledger.change(whose, self.ledger.done + 1, urgent=True)
             return
+        self.ledger.found(whose)
         self.people[whose] = record
         self._stamps.pop(whose, None)
         self._furthest = max(self._furthest, stamp.offset)
@@ -73,9 +78,11 @@ class Roll:
 
     def meet(self, rules: Rules, most: int) -> bool:
         """Note the deadlines of people who were recovered, of at most so many; False = of all."""
-        new, self._new = self._new[:most], self._new[most:]
+        new = self._new[-most:]
+        del self._new[-most:]
         mark = rules_mark(rules.version)
-        self.deadlines.note_all((whose, self._due(whose, rules, mark)) for whose in new)
+        for whose in new:
+            self.deadlines.note(whose, self._due(whose, rules, mark))
         if not self._new:
             self.ledger.kept = len(self.people) - self.ledger.fresh
         return bool(self._new)
@@ -113,13 +120,18 @@ class Roll:
         if self.ledger.has_judged(offset, arrived_s):
             return True
         if offset > self._furthest:
-            self._stamps.clear()
+            if self._stamps:
+                self._stamps.clear()
             return False
         stamp = self._stamp(whose)
         return stamp is not None and offset <= stamp.offset and arrived_s <= stamp.newest_s
 
-    def keep(self, whose: str, person: Person, offset: int, *, urgent: bool) -> None:
-        """Keep a state that has changed with the message at `offset`."""
+    def keep(
+        self, whose: str, person: Person, offset: int, *, urgent: bool, message: bool = True
+    ) -> None:
+        """Keep a state that has changed with the message at `offset`, or with time before it."""
+        if message and self._stamps and offset <= self._stamps.get(whose, _NO_STAMP).offset:
+            del self._stamps[whose]  # the topic was made anew: its offsets mean other messages
         self.ledger.change(whose, offset, fresh=whose not in self.people, urgent=urgent)
         self.people[whose] = person
         self.deadlines.note(whose, person.due_s)
@@ -133,9 +145,10 @@ class Roll:
             found = self.people[name]
             if isinstance(found, Person):
                 # A state that was ahead when it was recovered stays ahead.
-                found = seal(found, max(now, self._stamps.get(name, now)), mark)
+                found = seal(found, now.and_(self._stamps.get(name, now)), mark)
             records.append((name.encode(), found))
-        marker = Marker(self.ledger.kept_after(whose), self.ledger.next_offset())
+        ledger = self.ledger
+        marker = Marker(ledger.kept_after(whose), ledger.next_offset(), ledger.newest_s)
         records.append((MARKER, msgspec.json.encode(marker)))
         return records
 
@@ -145,4 +158,4 @@ class Roll:
             return None
         if isinstance(found, bytes):
             return stamp_of(found)
-        return max(self.ledger.stamp, self._stamps.get(whose, self.ledger.stamp))
+        return self.ledger.stamp.and_(self._stamps.get(whose, self.ledger.stamp))

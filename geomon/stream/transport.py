@@ -68,6 +68,13 @@ class Consumer(driver.Consumer):
         """Give the offset from which a partition was read on when it was assigned."""
         return self._committed_offset.get(tp) or 0
 
+    def start_committing(self, tp: TP) -> None:
+        """Let offsets be committed that are lower than before: the topic was made anew."""
+        end = self.highwater(tp)
+        if end is not None and self.committed(tp) > end:
+            self.log.warning("%s/%d was made anew: offsets count from 0 again", *tp)
+            self._committed_offset[tp] = None
+
     def fetched_s(self, tp: TP) -> float:
         """When the broker last answered for a partition (POSIX seconds); 0 = not yet."""
         thread: Any = self._thread

@@ -40,7 +40,7 @@ from geomon.stream.outbox import Outbox
 from geomon.stream.people import PeopleTable
 from geomon.stream.record import REMEDY
 from geomon.stream.transport import Consumer, Transport
-from geomon.topics import ALERTS, EVENTS, PEOPLE, REJECTED, changelog_of
+from geomon.topics import ALERTS, EVENTS, PEOPLE, REJECTED
 from geomon.wallclock import now_s
 from geomon.zones.index import ZoneIndex
 
@@ -195,7 +195,7 @@ class Worker:
             async with self._lock, self._or_end():
                 if epoch == self._inbox.epoch:
                     for partition in {raw.partition for raw in batch}:
-                        self._admit(partition)
+                        await self._admit(partition)
                     await self._tell(self.desk.judge(batch))
                     self.counts["events"] += len(batch)
 
@@ -250,7 +250,7 @@ class Worker:
             time_s = int(now_s() - self.settings.clock_slack_s)
             ready = [p for p in await self._read_to_end() if p in self.desk.rolls]
             for partition in ready:
-                self._admit(partition)
+                await self._admit(partition)
             await self._tell(self.desk.let_time_come(ready, time_s, self.settings.batch_most))
 
     async def _read_to_end(self) -> set[int]:
@@ -343,7 +343,7 @@ class Worker:
             while roll.meet(self.rules, 1_000):
                 await asyncio.sleep(0)
 
-    def _admit(self, partition: int) -> None:
+    async def _admit(self, partition: int) -> None:
         """Make sure that a partition's people are those it had; raises `StateError`.
 
         A changelog that was deleted, or lost its beginning, would otherwise make strangers of
@@ -355,14 +355,22 @@ class Worker:
             return
         if self.people.failure:
             raise self.people.failure
-        committed = self._consumer.committed(TP(EVENTS, partition))
+        tp = TP(EVENTS, partition)
+        committed = self._consumer.committed(tp)
         wanted = roll.marker.people if roll.marker else 0
         if (committed and roll.marker is None) or roll.ledger.kept < wanted:
             raise StateError(
-                f"{changelog_of(self.settings.app_id)}: partition {partition} has the states of "
+                f"{self.people.changelog_name}: partition {partition} has the states of "
                 f"{roll.ledger.kept} people and should have {wanted or 'some'}, as its events "
                 f"before offset {committed} have been judged; {REMEDY}"
             )
+        first = (await self._consumer.earliest_offsets(tp)).get(tp) or 0
+        if committed and first > committed:
+            # Nothing brings them back, but somebody has to know.
+            lost = first - committed
+            self.counts["missing"] += lost
+            log.error("%s/%d: %d events were deleted before they were read", *tp, lost)
+        self._consumer.start_committing(tp)
         roll.is_admitted = True
 
     @property
