@@ -328,7 +328,7 @@ def _bits_to_bytes(bits: int) -> bytes:
 
 
 def freeze(person: Person) -> bytes:
-    """Give the bytes of a state. Equal states give equal bytes."""
+    """Give the bytes of a state, for `thaw`."""
     a, b, c, d = person.inside
     # MessagePack integers end at 64 bits; the minute sets are longer, so they travel as bytes.
     bare = msgspec.structs.replace(person, inside=_NO_BITS)
@@ -344,8 +344,8 @@ def freeze(person: Person) -> bytes:
 def thaw(data: bytes) -> Person:
     """Give back the state that `freeze` made bytes of.
 
-    Raises `msgspec.ValidationError` when the bytes are of another layout: a worker must not go on
-    with a state that it misreads.
+    Raises `msgspec.DecodeError` when the bytes are of another layout (or cut short): a worker must
+    not go on with a state that it misreads.
     """
     frozen = _decoder.decode(data)
     if frozen.layout != _LAYOUT:

@@ -87,6 +87,7 @@ class Checkpoint:
         # Only now may these messages be committed: a state that is not in the changelog is lost
         # with this process.
         roll.ledger.end(people, next_offset)
+        roll.note_marker(next_offset)
         self.written += len(people)
 
 

@@ -158,5 +158,6 @@ class Desk:
                 )
             elif raw.data:
                 verdict.rejections.append(rejection_record(refusal_of(outcome, raw, whose)))
+                self._intake.count(outcome, event)
         urgent = len(verdict.alerts) > told
         roll.keep(whose, person, raw.offset, urgent=urgent, message=bool(raw.data))

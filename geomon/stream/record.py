@@ -27,10 +27,24 @@ import msgspec
 from geomon.core.person import Person, freeze, thaw
 from geomon.errors import StateError
 
-__all__ = ["MARKER", "Marker", "Stamp", "due_of", "open_record", "rules_mark", "seal", "stamp_of"]
+__all__ = [
+    "MARKER",
+    "REMEDY",
+    "Marker",
+    "Stamp",
+    "due_of",
+    "open_record",
+    "rules_mark",
+    "seal",
+    "stamp_of",
+    "state_of",
+]
 
 #: The key of a partition's marker: no person has it, as ids are not empty.
 MARKER = b"\x00marker"
+
+#: What to do about states that cannot be used: nothing of them is guessed at.
+REMEDY = "give the worker another app_id: it then judges anew all events that Kafka still has"
 
 _FORM = 4  # never what a record without a stamp begins with (MessagePack: 0x9...)
 _HEAD = struct.Struct(">BqqqI")
@@ -77,13 +91,18 @@ def due_of(record: bytes) -> tuple[int, int]:
     return due_s, rules
 
 
+def state_of(record: bytes) -> memoryview:
+    """Give the state in a record, as `freeze` made it."""
+    return memoryview(record)[_HEAD.size :]
+
+
 def open_record(record: bytes) -> tuple[Person, Stamp]:
     """Give the state and its stamp. Raises `StateError` when they are of another form."""
     stamp = stamp_of(record)
     try:
         return thaw(record[_HEAD.size :]), stamp
-    except msgspec.ValidationError as error:
-        raise StateError(f"the kept states are of another layout ({error}); {REMEDY}") from None
+    except msgspec.DecodeError as error:
+        raise StateError(f"a kept state cannot be read ({error}); {REMEDY}") from None
 
 
 def _head(record: bytes) -> tuple[int, int, int, int, int]:
@@ -91,7 +110,3 @@ def _head(record: bytes) -> tuple[int, int, int, int, int]:
         raise StateError(f"the kept states are of another form; {REMEDY}")
     head: tuple[int, int, int, int, int] = _HEAD.unpack_from(record)
     return head
-
-
-#: What to do about states that cannot be used: nothing of them is guessed at.
-REMEDY = "give the worker another app_id: it then judges anew all events that Kafka still has"

@@ -9,10 +9,12 @@ import msgspec
 from geomon.core.judge import next_deadline
 from geomon.core.person import Person
 from geomon.core.rules import Rules
+from geomon.errors import StateError
 from geomon.stream.deadlines import Deadlines
 from geomon.stream.ledger import Ledger
 from geomon.stream.record import (
     MARKER,
+    REMEDY,
     Marker,
     Stamp,
     due_of,
@@ -53,7 +55,7 @@ class Roll:
         """
         if key == MARKER:
             if record is not None:
-                self.marker = _marker.decode(record)
+                self.marker = _marker_in(record)
                 # Else states written from here on might seem to go less far than those of the
                 # worker before, where arrival times do not only grow.
                 self.ledger.newest_s = max(self.ledger.newest_s, self.marker.newest_s)
@@ -152,6 +154,10 @@ class Roll:
         records.append((MARKER, msgspec.json.encode(marker)))
         return records
 
+    def note_marker(self, next_offset: int) -> None:
+        """Note that the marker of a round stands in the changelog; it is not read again here."""
+        self.marker = Marker(self.ledger.kept, next_offset, self.ledger.newest_s)
+
     def _stamp(self, whose: str) -> Stamp | None:
         found = self.people.get(whose)
         if found is None:
@@ -159,3 +165,10 @@ class Roll:
         if isinstance(found, bytes):
             return stamp_of(found)
         return self.ledger.stamp.and_(self._stamps.get(whose, self.ledger.stamp))
+
+
+def _marker_in(record: bytes) -> Marker:
+    try:
+        return _marker.decode(record)
+    except msgspec.DecodeError as error:
+        raise StateError(f"a marker that cannot be read ({error}); {REMEDY}") from None

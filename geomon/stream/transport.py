@@ -29,7 +29,7 @@ from geomon.intake import Raw
 from geomon.stream.inbox import Inbox
 from geomon.stream.people import PeopleTable
 
-__all__ = ["Consumer", "Transport"]
+__all__ = ["Consumer", "Transport", "raw_of"]
 
 FETCH_WAIT_MS = 100
 
@@ -176,6 +176,20 @@ class Transport(driver.Transport):
         self.in_batches = in_batches
 
 
+def raw_of(message: Any) -> Raw:
+    """Give a message of Faust's as it is judged."""
+    arrived_ms = round(1000 * (message.timestamp or 0))
+    return Raw(
+        message.value or b"",
+        f"{message.topic}/{message.partition}/{message.offset}",
+        message.key or b"",
+        arrived_ms // 1000,
+        message.partition,
+        message.offset,
+        arrived_ms,
+    )
+
+
 def _raw(record: Any) -> Raw:
     return Raw(
         record.value or b"",
@@ -184,4 +198,5 @@ def _raw(record: Any) -> Raw:
         record.timestamp // 1000,
         record.partition,
         record.offset,
+        record.timestamp,
     )

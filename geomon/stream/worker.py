@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -39,7 +38,8 @@ from geomon.stream.inbox import Inbox
 from geomon.stream.outbox import Outbox
 from geomon.stream.people import PeopleTable
 from geomon.stream.record import REMEDY
-from geomon.stream.transport import Consumer, Transport
+from geomon.stream.transport import Consumer, Transport, raw_of
+from geomon.stream.vitals import Vitals
 from geomon.topics import ALERTS, EVENTS, PEOPLE, REJECTED
 from geomon.wallclock import now_s
 from geomon.zones.index import ZoneIndex
@@ -73,8 +73,8 @@ class Worker:
         watched: WatchedSettings | None = None,
     ) -> None:
         self.settings = settings
-        self.counts: Counter[str] = Counter()
-        self.rejections: Counter[str] = Counter()
+        self.vitals = Vitals(settings)
+        self.counts, self.rejections = self.vitals.counts, self.vitals.rejections
         self._sink = RedisSink(settings.redis)
         self._outbox = Outbox(settings.kafka)
         self._inbox = Inbox(4 * settings.batch_most)
@@ -82,9 +82,10 @@ class Worker:
         self._lock = asyncio.Lock()  # held while something is judged and told
         self._quiet: dict[int, tuple[int, int]] = {}  # partition -> its end, and what was judged
         self._failed = asyncio.Event()
-        self._failure: Exception | None = None
+        self.failure: Exception | None = None
         live = settings.clock == "wall"
-        self.desk = Desk(Intake(zones), rules_from(settings), now_s if live else None)
+        intake = Intake(zones, self.vitals.tally)
+        self.desk = Desk(intake, rules_from(settings), self.vitals.time_s if live else None)
         self.app = faust.App(
             settings.app_id,
             broker=[f"kafka://{address}" for address in settings.kafka.split(",")],
@@ -128,6 +129,7 @@ class Worker:
         else:
             self.app.agent(events, concurrency=1, name="judge")(self._forward)
         self.app.on_partitions_revoked.connect(self._revoked)
+        self.vitals.attach(self, intake, self._outbox, self._checkpoint)
 
     @property
     def rules(self) -> Rules:
@@ -152,6 +154,7 @@ class Worker:
                     asyncio.create_task(self._judge()),
                     asyncio.create_task(self._write()),
                     asyncio.create_task(self._every(_TICK_S, self._reread)),
+                    asyncio.create_task(self.vitals.run()),
                 ]
                 if self.settings.clock == "wall":
                     tasks.append(asyncio.create_task(self._every(_TICK_S, self._tick)))
@@ -178,14 +181,15 @@ class Worker:
         finally:
             for wait in waits:
                 wait.cancel()
-        if isinstance(self._failure, StateError):
-            raise self._failure
+        if isinstance(self.failure, StateError):
+            raise self.failure
         if not stop.is_set():
-            raise UnavailableError(f"the worker ended: {self._failure or self.app.crash_reason!r}")
+            raise UnavailableError(f"the worker ended: {self.failure or self.app.crash_reason!r}")
 
     async def close(self) -> None:
         """Let go of Redis; for a worker that never ran."""
         await self._sink.close()
+        await self.vitals.close()
 
     # ── judging ──────────────────────────────────────────────────────────────────────────────
 
@@ -196,14 +200,15 @@ class Worker:
                 if epoch == self._inbox.epoch:
                     for partition in {raw.partition for raw in batch}:
                         await self._admit(partition)
-                    await self._tell(self.desk.judge(batch))
-                    self.counts["events"] += len(batch)
+                    with self.vitals.judging(batch):
+                        await self._tell(self.desk.judge(batch))
 
     async def _tell(self, verdict: Verdict) -> None:
         """Do step 2 of the module's account. Only when all is told may a state be written."""
         alerts = verdict.alerts
         if alerts:
-            await self._sink.deliver_until_done(alerts, on_trouble=log.warning)
+            with self.vitals.telling(verdict) as trouble:
+                await self._sink.deliver_until_done(alerts, on_trouble=trouble)
             await self._outbox.send(
                 ALERTS,
                 [(alert["subject"].encode(), msgspec.json.encode(alert)) for alert in alerts],
@@ -217,10 +222,7 @@ class Worker:
                     for record in verdict.rejections
                 ],
             )
-        self.counts["alerts"] += len(alerts)
-        self.counts["known"] += verdict.known
-        for record in verdict.rejections:
-            self.rejections[record["reason"]] += 1
+        self.vitals.told(verdict)
 
     async def _forward(self, stream: Any) -> None:
         """Put in the inbox what comes by Faust's own streams (`drain = "messages"`)."""
@@ -229,25 +231,16 @@ class Worker:
             for event in taken:
                 message = event.message
                 if message.generation_id == self.app.consumer_generation_id:
-                    by_partition.setdefault(message.partition, []).append(
-                        Raw(
-                            message.value or b"",
-                            f"{message.topic}/{message.partition}/{message.offset}",
-                            message.key or b"",
-                            int(message.timestamp or 0),
-                            message.partition,
-                            message.offset,
-                        )
-                    )
+                    by_partition.setdefault(message.partition, []).append(raw_of(message))
             for messages in by_partition.values():
                 await self._inbox.put(messages)
 
     async def _tick(self) -> None:
         """Let deadlines fall due for people whose partition has been read to its end."""
-        if self.app.rebalancing:
+        if self.app.rebalancing or not self.vitals.knows_the_time:
             return  # a second later will do
         async with self._lock, self._or_end():
-            time_s = int(now_s() - self.settings.clock_slack_s)
+            time_s = int(self.vitals.time_s() - self.settings.clock_slack_s)
             ready = [p for p in await self._read_to_end() if p in self.desk.rolls]
             for partition in ready:
                 await self._admit(partition)
@@ -262,13 +255,13 @@ class Worker:
         so only what the broker has just said counts.
         """
         ready = set()
-        for tp in self._consumer.events():
+        for tp in self.consumer.events():
             roll = self.desk.rolls.get(tp.partition)
-            end = self._consumer.highwater(tp)
-            if roll is None or end is None or now_s() - self._consumer.fetched_s(tp) > _STALE_S:
+            end = self.consumer.highwater(tp)
+            if roll is None or end is None or now_s() - self.consumer.fetched_s(tp) > _STALE_S:
                 continue
             # Before the first message since the assignment, what had been committed counts.
-            read = max(roll.ledger.done + 1, self._consumer.committed(tp))
+            read = max(roll.ledger.done + 1, self.consumer.committed(tp))
             if read >= end or await self._is_read_to(tp, end):
                 ready.add(tp.partition)
         return ready
@@ -280,7 +273,7 @@ class Worker:
         its way here for a moment, the same has to be found twice.
         """
         quiet = self._quiet.pop(tp.partition, None)
-        if len(self._inbox) or (await self._consumer.position(tp) or 0) < end:
+        if len(self._inbox) or (await self.consumer.position(tp) or 0) < end:
             return False
         found = (end, self.desk.rolls[tp.partition].ledger.done)
         self._quiet[tp.partition] = found
@@ -335,13 +328,14 @@ class Worker:
 
     async def _recovered(self) -> None:
         await self._inbox.clear()
-        held = {tp.partition for tp in self._consumer.events()}
+        held = {tp.partition for tp in self.consumer.events()}
         self.desk.hold(held)
         self.people.hold(held)
         for roll in list(self.desk.rolls.values()):
             roll.is_admitted = False
             while roll.meet(self.rules, 1_000):
                 await asyncio.sleep(0)
+        self.vitals.recovered()
 
     async def _admit(self, partition: int) -> None:
         """Make sure that a partition's people are those it had; raises `StateError`.
@@ -356,7 +350,7 @@ class Worker:
         if self.people.failure:
             raise self.people.failure
         tp = TP(EVENTS, partition)
-        committed = self._consumer.committed(tp)
+        committed = self.consumer.committed(tp)
         wanted = roll.marker.people if roll.marker else 0
         if (committed and roll.marker is None) or roll.ledger.kept < wanted:
             raise StateError(
@@ -364,17 +358,17 @@ class Worker:
                 f"{roll.ledger.kept} people and should have {wanted or 'some'}, as its events "
                 f"before offset {committed} have been judged; {REMEDY}"
             )
-        first = (await self._consumer.earliest_offsets(tp)).get(tp) or 0
+        first = (await self.consumer.earliest_offsets(tp)).get(tp) or 0
         if committed and first > committed:
             # Nothing brings them back, but somebody has to know.
             lost = first - committed
             self.counts["missing"] += lost
             log.error("%s/%d: %d events were deleted before they were read", *tp, lost)
-        self._consumer.start_committing(tp)
+        self.consumer.start_committing(tp)
         roll.is_admitted = True
 
     @property
-    def _consumer(self) -> Consumer:
+    def consumer(self) -> Consumer:
         consumer = self.app.consumer
         assert isinstance(consumer, Consumer)  # noqa: S101
         return consumer
@@ -393,7 +387,7 @@ class Worker:
         except Exception as error:
             if not isinstance(error, StateError):
                 log.exception("the worker ends")
-            self._failure = self._failure or error
+            self.failure = self.failure or error
             self._failed.set()
             # Nothing may be judged or written from here on: wait, with the lock held, until the
             # app is stopped. (To crash the app instead leaves its consumer's thread hanging.)
