@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from geomon import events
 from geomon.errors import Refusal, UnavailableError
+from geomon.events import MAX_BYTES
 from geomon.intake import Raw, Rejected
 from geomon.topics import EVENTS
 
@@ -47,7 +48,9 @@ async def stream_events(
     on_rejected: Callable[[Rejected], None],
 ) -> int:
     """Do what `send_events` does, in a program that runs an event loop already."""
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", linger_ms=5)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka, acks="all", linger_ms=5, max_request_size=2 * MAX_BYTES
+    )
     try:
         await producer.start()
     except (KafkaError, OSError, ValueError) as error:
@@ -63,6 +66,8 @@ async def stream_events(
             except Refusal as refusal:
                 on_rejected(Rejected(line, refusal.reason, refusal.detail))
                 continue
+            if isinstance(event, events.Canary):
+                continue  # those of the system that was recorded; this one has its own
             arrived_s = _arrived_s(event)
             end_s = max(end_s, arrived_s)
             whose = event.supervisee_id

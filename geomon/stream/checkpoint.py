@@ -8,6 +8,7 @@ are not told; while it is under way, judging goes on.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 
@@ -17,6 +18,8 @@ from geomon.stream.people import PeopleTable
 from geomon.stream.roll import Roll
 
 __all__ = ["Checkpoint"]
+
+log = logging.getLogger(__name__)
 
 _ROUND_S = 1.0
 #: States written in one round of a partition: to make bytes of more would hold up judging.
@@ -80,7 +83,12 @@ class Checkpoint:
         try:
             topic = self._people.changelog_name
             for offset, count in await self._outbox.write(topic, partition, records):
-                self._people.wrote(partition, offset, count)
+                if not self._people.wrote(partition, offset, count):
+                    # A worker that does not know that it has been replaced, or a write of ours that
+                    # was thought lost. Its states must not be the last ones, or cleaning the topic
+                    # would leave them alone.
+                    log.warning("%s/%d: all states are written again", topic, partition)
+                    roll.repeat_all()
         except BaseException:
             roll.ledger.fail(people)
             raise

@@ -32,6 +32,7 @@ class PeopleTable(faust.Table[bytes, bytes]):
         self.on_record: Callable[[int, bytes, bytes | None], None] = lambda *_: None
         self.on_recovered: Callable[[], Awaitable[None]] = _nothing
         self._read: dict[int, int] = {}  # partition -> offset up to which all is known here
+        self._end: dict[int, int] = {}  # partition -> newest offset that was seen
 
     def take_in(self, partition: int, records: Iterable[Any]) -> None:
         """Take in a piece of changelog (`key`, `value`, `offset`), in its order.
@@ -48,6 +49,7 @@ class PeopleTable(faust.Table[bytes, bytes]):
                 except (StateError, UnicodeDecodeError) as error:
                     self.failure = self.failure or StateError(f"{self.changelog_name}: {error}")
         self._read[partition] = read
+        self._end[partition] = max(read, self._end.get(partition, -1))
 
     @property
     def changelog_name(self) -> str:
@@ -63,19 +65,23 @@ class PeopleTable(faust.Table[bytes, bytes]):
         """Tell Faust from where on it need not read again."""
         return self._read.get(tp.partition)
 
-    def wrote(self, partition: int, offset: int, count: int) -> None:
+    def wrote(self, partition: int, offset: int, count: int) -> bool:
         """Note that `count` records of ours stand in the changelog from `offset` on.
 
-        Only where they follow what is known: otherwise somebody else wrote between, and that has to
-        be read.
+        False = somebody else has written to the partition since we last did. Only what follows on
+        what is known becomes known; what lies between has to be read.
         """
+        followed = offset == self._end.get(partition, -1) + 1
         if offset == self._read.get(partition, -1) + 1:
             self._read[partition] = offset + count - 1
+        self._end[partition] = offset + count - 1
+        return followed
 
     def hold(self, partitions: Iterable[int]) -> None:
         """Forget what is known of partitions that moved away."""
         kept = set(partitions)
         self._read = {p: offset for p, offset in self._read.items() if p in kept}
+        self._end = {p: offset for p, offset in self._end.items() if p in kept}
 
     async def on_recovery_completed(self, active_tps: set[Any], standby_tps: set[Any]) -> None:
         """Say that the states of the partitions now held are complete."""
