@@ -55,15 +55,19 @@ class Roll:
         """
         if key == MARKER:
             if record is not None:
-                self.marker = _marker_in(record)
+                marker = _marker_in(record)
+                # People never get fewer, unless it is a marker that came too late.
+                people = max(marker.people, self.marker.people if self.marker else 0)
+                self.marker = msgspec.structs.replace(marker, people=people)
                 # Else states written from here on might seem to go less far than those of the
                 # worker before, where arrival times do not only grow.
-                self.ledger.newest_s = max(self.ledger.newest_s, self.marker.newest_s)
+                self.ledger.newest_s = max(self.ledger.newest_s, marker.newest_s)
             return
         whose = key.decode()
         if record is None:
             self.people.pop(whose, None)
             return
+        self.ledger.found(whose)
         stamp = stamp_of(record)
         before = self._stamp(whose)
         if before is not None and before > stamp:
@@ -71,7 +75,6 @@ class Roll:
             # cleaning of the topic ever leaves only this one, the better state is written again.
             self.ledger.change(whose, self.ledger.done + 1, urgent=True)
             return
-        self.ledger.found(whose)
         self.people[whose] = record
         self._stamps.pop(whose, None)
         self._furthest = max(self._furthest, stamp.offset)
