@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from realkafka import real_kafka
 
+from geomon.embedded.kafka import KafkaCluster
 from geomon.zones.index import ZoneIndex, zones_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,3 +33,10 @@ def recorded() -> Callable[[str], Path]:
 def zones() -> ZoneIndex:
     """Shenzhen, as it is watched by default."""
     return zones_for("440300")
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaCluster]:
+    """One broker of the newest Kafka, shared by the tests of this process."""
+    with real_kafka() as cluster:
+        yield cluster

@@ -42,6 +42,8 @@ async def embedded_parts(
             redis=redis.url,
             data_dir=folder,
             session_timeout_s=6.0,
+            web="",
+            canary_s=0.0,
         )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from mainjob import eventually, judged, run
 from redis.asyncio import Redis
-from test_worker import eventually, judged, run
 
 from geomon.embedded.house import embedded_parts, embedded_worker
 from geomon.errors import SettingsError

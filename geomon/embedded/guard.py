@@ -1,0 +1,93 @@
+"""A child process that cannot outlive this one.
+
+The server is the child of a small shell script, the guard, and the guard holds the reading end of
+a pipe from this process. However this process ends (a return, an exception, SIGTERM, kill -9), the
+kernel closes the writing end, the guard sees the end of file, kills the server and removes the
+scratch folder. `redis.py` says why nothing else will do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["Guard"]
+
+# $1 the server's output (appended to), $2 a folder to remove at the end ("" = none), then the
+# command. Standard output carries the server's pid, then its end of file says that it is gone.
+# The folder above goes with its last node. A line on standard input keeps the folder.
+SCRIPT = """
+log=$1 scratch=$2; shift 2
+exec 3<&0 </dev/null
+"$@" >>"$log" 2>&1 3<&- &
+pid=$!
+trap 'kill -TERM $pid 2>/dev/null' TERM
+echo $pid
+{ read -r _ <&3; kill -KILL $pid; } >/dev/null 2>&1 &
+watcher=$!
+wait $pid; wait $pid
+trap '' TERM
+kill -KILL $watcher; wait $watcher
+exec >/dev/null
+read -r _ <&3 && exit
+[ -z "$scratch" ] || { rm -rf -- "$scratch"; rmdir -- "${scratch%/*}"; }
+"""
+
+
+class Guard:
+    """A command that is run at once, its output appended to `log`.
+
+    `scratch`, when given, is removed when the guard is let go of or this process ends, and the
+    folder above it, too, when nothing else is in it.
+    """
+
+    def __init__(self, command: Sequence[str], log: Path, scratch: Path | None = None) -> None:
+        self._shell = subprocess.Popen(  # noqa: S603
+            ["/bin/sh", "-c", SCRIPT, "geomon-guard", str(log), str(scratch or ""), *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # A Ctrl-C in the terminal goes to its whole process group: in a session of its own the
+            # server outlives it until the clients had their chance to finish.
+            start_new_session=True,
+        )
+        assert self._shell.stdout is not None  # noqa: S101
+        self.pid = int(self._shell.stdout.readline() or b"0")
+        """Process id of the command."""
+
+    def ended(self, timeout_s: float = 0.0) -> bool:
+        """Whether the command is gone, waiting for it at most so long."""
+        if self._shell.stdin is None or self._shell.stdin.closed:
+            return True
+        assert self._shell.stdout is not None  # noqa: S101
+        poll = select.poll()  # select() fails on descriptors from 1024 on
+        poll.register(self._shell.stdout, select.POLLIN | select.POLLHUP)
+        return bool(poll.poll(timeout_s * 1000))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the command a signal; nothing happens when it is gone."""
+        if self.pid and not self.ended():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def let_go(self, *, keep: bool = False) -> None:
+        """Kill what still runs; remove the scratch folder unless `keep`; wait until that is done.
+
+        With `keep` the command must have ended.
+        """
+        shell = self._shell
+        assert shell.stdin is not None  # noqa: S101
+        assert shell.stdout is not None  # noqa: S101
+        if shell.stdin.closed:
+            return
+        with contextlib.suppress(BrokenPipeError):
+            if keep:
+                shell.stdin.write(b"keep\n")
+            shell.stdin.close()
+        shell.wait()
+        shell.stdout.close()

@@ -1,0 +1,175 @@
+"""compose.yaml and what it mounts: made of things that exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from geomon import __version__
+from geomon.embedded.jars import NEWEST
+from geomon.operations.metrics import METRICS
+from geomon.settings import Settings, load
+
+ROOT = Path(__file__).resolve().parents[1]
+COMPOSE = (ROOT / "compose.yaml").read_text("utf-8")
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+RULES = (ROOT / "deploy" / "alerts.yml").read_text("utf-8")
+DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/geomon.json").read_text("utf-8"))
+PROVISIONING = ROOT / "deploy" / "grafana" / "provisioning"
+
+# What the client library adds by itself.
+OF_THE_PROCESS = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
+
+
+def expressions_of_the_dashboard() -> list[str]:
+    return [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+
+
+def expressions_of_the_rules() -> list[str]:
+    return re.findall(r"^ +expr: (.+)$", RULES, re.MULTILINE)
+
+
+EXPRESSIONS = [*expressions_of_the_dashboard(), *expressions_of_the_rules()]
+
+
+def image_of(service: str) -> str:
+    [image] = re.findall(
+        rf"^  {service}:\n(?:    .*\n|\n)*?    image: (\S+)", COMPOSE, re.MULTILINE
+    )
+    return str(image)
+
+
+def test_compose_understands_it() -> None:
+    """By the client where there is one; it needs no engine for it."""
+    call = ["docker", "compose", "--file", str(ROOT / "compose.yaml"), "--profile", "watching"]
+    try:
+        subprocess.run([*call[:2], "version"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no `docker compose` here")
+    told = subprocess.run(
+        [*call, "config", "--format", "json"], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    services = json.loads(told.stdout)["services"]
+    assert set(services) == {"kafka", "redis", "topics", "worker", "prometheus", "grafana"}
+    assert services["worker"]["deploy"]["replicas"] == 2
+
+
+def test_its_kafka_is_the_one_that_is_tested_and_every_image_is_pinned() -> None:
+    assert image_of("kafka") == f"apache/kafka:{NEWEST}"
+    images = re.findall(r"^ +image: (\S+)$", COMPOSE, re.MULTILINE)
+    assert len(images) == 5
+    assert all(re.search(r":v?\d+\.\d+", image) for image in images), images
+    assert f"geomon:{__version__}" in images
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["python:3.12-slim"] * 2
+
+
+def test_every_setting_in_it_exists_and_has_a_value_that_is_taken() -> None:
+    names = {f"GEOMON_{f.name.upper()}" for f in fields(Settings)}
+    given = dict(re.findall(r"^ +(GEOMON_\w+): \"?([^\"\n]+)\"?$", COMPOSE, re.MULTILINE))
+    built = dict(re.findall(r"\b(GEOMON_\w+)=(\S+)", DOCKERFILE))
+    assert given.keys() == set(re.findall(r"GEOMON_\w+(?=:)", COMPOSE))
+    assert given.keys() | built.keys() <= names
+    assert set(re.findall(r"GEOMON_\w+", COMPOSE + DOCKERFILE)) <= names
+    settings, _ = load(environment=built | given)
+    assert settings.kafka == "kafka:19092"
+    assert f"KAFKA_ADVERTISED_LISTENERS: INSIDE://{settings.kafka}," in COMPOSE
+    # One broker cannot keep three copies.
+    assert settings.replication == 1
+
+
+def test_prometheus_asks_where_the_workers_answer() -> None:
+    web = re.findall(r"GEOMON_WEB: .*:(\d+)$", COMPOSE, re.MULTILINE)
+    scraped = (ROOT / "deploy" / "prometheus.yml").read_text("utf-8")
+    assert re.findall(r"port: (\d+)", scraped) == web
+    assert re.findall(r"names: \[(\w+)\]", scraped) == ["worker"]
+    assert "  worker:\n" in COMPOSE
+    assert {f"http://127.0.0.1:{port}/healthz" in COMPOSE for port in web} == {True}
+    assert f"EXPOSE {web[0]}\n" in DOCKERFILE
+
+
+def test_every_file_that_is_mounted_is_there() -> None:
+    mounted = re.findall(r"^ +- \./(\S+?):(/\S+?):ro$", COMPOSE, re.MULTILINE)
+    assert len(mounted) == 4
+    for source, _ in mounted:
+        assert (ROOT / source).exists(), source
+    places = {target for _, target in mounted}
+    for path in re.findall(r"/etc/\S+", (ROOT / "deploy/prometheus.yml").read_text("utf-8")):
+        assert path in places
+    [folder] = re.findall(r"path: (\S+)", (PROVISIONING / "dashboards/geomon.yml").read_text())
+    assert folder in places
+    copied = [
+        word
+        for line in re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.M)
+        for word in line.split()
+    ]
+    let_in = (ROOT / ".dockerignore").read_text().splitlines()
+    for name in copied:
+        assert (ROOT / name).exists(), name
+        assert f"!{name}" in let_in, name
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_every_metric_that_is_shown_or_watched_exists_with_its_labels(expression: str) -> None:
+    names = set(re.findall(r"\b(?:geomon|process)_\w+", expression))
+    labels: set[str] = {"job", "instance", "le"}
+    for name in names - OF_THE_PROCESS:
+        measure = METRICS.get(name) or METRICS[name.removesuffix("_bucket")]
+        assert (measure.kind == "histogram") == name.endswith("_bucket"), name
+        # Only what may fall is read as it is; what only rises is read as a rate.
+        assert (measure.kind == "gauge") or re.search(rf"(rate|increase)\({name}", expression)
+        labels |= set(measure.labels)
+    assert names or "up{" in expression
+    used = re.findall(r"\bby \(([^)]*)\)", expression)
+    assert {label.strip() for group in used for label in group.split(",")} <= labels
+    for name, wanted in re.findall(r"[{,] *(\w+)=\"([^\"]*)\"", expression):
+        assert name in labels
+        known = [
+            dict(zip(METRICS[n].labels, values, strict=True))
+            for n in names - OF_THE_PROCESS
+            if n in METRICS
+            for values in METRICS[n].known
+        ]
+        if name != "job":
+            assert wanted in {values[name] for values in known if name in values}
+
+
+def test_every_metric_of_weight_is_shown_or_watched() -> None:
+    """What a worker counts and nobody looks at is a metric too many, or a panel too few."""
+    together = "\n".join(EXPRESSIONS)
+    unseen = {name for name in METRICS if not re.search(rf"\b{name}(_bucket)?\b", together)}
+    assert unseen <= {"geomon_build_info", "geomon_batch_events"}
+
+
+def test_every_rule_says_how_grave_it_is_and_what_is_wrong() -> None:
+    rules = RULES.split("- alert: ")[1:]
+    assert len(rules) == len(expressions_of_the_rules())
+    for rule in rules:
+        assert re.search(r"labels: \{severity: (page|ticket)\}\n", rule), rule
+        assert re.search(r"annotations:\n +summary: \S", rule), rule
+    names = [rule.split("\n")[0] for rule in rules]
+    assert len(set(names)) == len(names)
+
+
+def test_panels_have_a_place_each_and_the_source_that_is_provisioned() -> None:
+    source = (PROVISIONING / "datasources" / "prometheus.yml").read_text()
+    [uid] = re.findall(r"uid: (\S+)", source)
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        assert panel["datasource"] == {"type": "prometheus", "uid": uid}
+        at = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(at["x"], at["x"] + at["w"])
+            for y in range(at["y"], at["y"] + at["h"])
+        }
+        assert at["x"] + at["w"] <= 24
+        assert not cells & taken, panel["title"]
+        taken |= cells
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    assert len(set(ids)) == len(ids)
