@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.partitioner import DefaultPartitioner
 
 from geomon.errors import UnavailableError
 from geomon.events import MAX_BYTES
@@ -26,6 +27,9 @@ from geomon.events import MAX_BYTES
 __all__ = ["Outbox"]
 
 T = TypeVar("T")
+
+#: As every Kafka client does it: by murmur2 of the key.
+_partition_of = DefaultPartitioner()
 
 #: A batch of states; Kafka takes a megabyte unless told otherwise.
 BATCH_BYTES = 512 << 10
@@ -48,7 +52,6 @@ class Outbox:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._kafka,
             acks="all",
-            linger_ms=5,
             max_batch_size=BATCH_BYTES,
             # A refusal carries a piece of its message, a state of somebody long outside much more
             # than others; nothing of ours comes near this.
@@ -68,26 +71,22 @@ class Outbox:
             await producer.stop()
 
     async def send(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
-        """Send messages (key, value) in their order, and wait until Kafka has them all.
+        """Send messages (key, value), those of one key in their order; wait until Kafka has all.
 
         Raises aiokafka's error when that cannot be.
         """
-        left = list(messages)
-        while left:
-            sent = await self._until_done(partial(self._try_to_send, topic, left))
-            del left[:sent]
+        partitions = sorted(await self._until_done(partial(self._partitions, topic)))
+        shares: dict[int, list[tuple[bytes, bytes]]] = {}
+        for key, value in messages:
+            partition = _partition_of(key, partitions, partitions)
+            shares.setdefault(partition, []).append((key, value))
+        # One batch after the other in each partition: with several under way, one that is given up
+        # and repeated would come behind those after it.
+        await asyncio.gather(*[self.write(topic, p, share) for p, share in shares.items()])
 
-    async def _try_to_send(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> int:
-        """Send; give how many of them, from the first on, are there. Raises if none is."""
-        producer = self._connected()
-        waits = [await producer.send(topic, value, key=key) for key, value in messages]
-        results = await asyncio.gather(*waits, return_exceptions=True)
-        for number, result in enumerate(results):
-            if isinstance(result, BaseException):
-                if number:
-                    return number
-                raise result
-        return len(results)
+    async def _partitions(self, topic: str) -> set[int]:
+        found: set[int] = await self._connected().partitions_for(topic)
+        return found
 
     async def write(
         self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]

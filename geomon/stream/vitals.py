@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import msgspec
+
 from geomon import __version__
 from geomon.cluster import Cluster
 from geomon.errors import UnavailableError
@@ -163,15 +165,20 @@ class Vitals:
 
     async def _count(self) -> None:
         while True:
-            found, spent_s = await count_open(self._desk.rolls)
-            self.metrics.set_each("geomon_open_episodes", found)
+            spent_s = 0.0
+            try:
+                found, spent_s = await count_open(self._desk.rolls)
+                self.metrics.set_each("geomon_open_episodes", found)
+            except msgspec.DecodeError:
+                # Judging meets the same state, and says what to do about it.
+                self.metrics.clear("geomon_open_episodes")
             await asyncio.sleep(max(_CENSUS_S, _CENSUS_SHARE * spent_s))
 
     # ── what others ask ──────────────────────────────────────────────────────────────────────
 
     def failure(self) -> str:
         """Say in one line why the worker has failed; empty while it has not."""
-        error = self._worker.failure
+        error = self._worker.failure or self._worker.app.crash_reason
         return harmless(error) if error else ""
 
     async def checks(self) -> list[Check]:

@@ -38,6 +38,7 @@ from geomon.stream.inbox import Inbox
 from geomon.stream.outbox import Outbox
 from geomon.stream.people import PeopleTable
 from geomon.stream.record import REMEDY
+from geomon.stream.roll import Roll
 from geomon.stream.transport import Consumer, Transport, raw_of
 from geomon.stream.vitals import Vitals
 from geomon.topics import ALERTS, EVENTS, PEOPLE, REJECTED
@@ -184,7 +185,7 @@ class Worker:
         if isinstance(self.failure, StateError):
             raise self.failure
         if not stop.is_set():
-            raise UnavailableError(f"the worker ended: {self.failure or self.app.crash_reason!r}")
+            raise UnavailableError(f"the worker ended: {self.vitals.failure() or 'by itself'}")
 
     async def close(self) -> None:
         """Let go of Redis; for a worker that never ran."""
@@ -197,9 +198,9 @@ class Worker:
         while True:
             epoch, batch = await self._inbox.take(self.settings.batch_most)
             async with self._lock, self._or_end():
+                for partition in {raw.partition for raw in batch}:
+                    await self._admit(partition)
                 if epoch == self._inbox.epoch:
-                    for partition in {raw.partition for raw in batch}:
-                        await self._admit(partition)
                     with self.vitals.judging(batch):
                         await self._tell(self.desk.judge(batch))
 
@@ -240,11 +241,13 @@ class Worker:
         if self.app.rebalancing or not self.vitals.knows_the_time:
             return  # a second later will do
         async with self._lock, self._or_end():
+            epoch = self._inbox.epoch
             time_s = int(self.vitals.time_s() - self.settings.clock_slack_s)
-            ready = [p for p in await self._read_to_end() if p in self.desk.rolls]
+            ready = await self._read_to_end()
             for partition in ready:
                 await self._admit(partition)
-            await self._tell(self.desk.let_time_come(ready, time_s, self.settings.batch_most))
+            if epoch == self._inbox.epoch:  # else partitions have moved meanwhile
+                await self._tell(self.desk.let_time_come(ready, time_s, self.settings.batch_most))
 
     async def _read_to_end(self) -> set[int]:
         """Give the partitions of which every message there is has been judged.
@@ -262,11 +265,11 @@ class Worker:
                 continue
             # Before the first message since the assignment, what had been committed counts.
             read = max(roll.ledger.done + 1, self.consumer.committed(tp))
-            if read >= end or await self._is_read_to(tp, end):
+            if read >= end or await self._is_read_to(tp, end, roll):
                 ready.add(tp.partition)
         return ready
 
-    async def _is_read_to(self, tp: TP, end: int) -> bool:
+    async def _is_read_to(self, tp: TP, end: int, roll: Roll) -> bool:
         """Say whether what is left before the end is no messages.
 
         A sender's transactions leave marks that take offsets. As what has just been fetched is on
@@ -275,7 +278,7 @@ class Worker:
         quiet = self._quiet.pop(tp.partition, None)
         if len(self._inbox) or (await self.consumer.position(tp) or 0) < end:
             return False
-        found = (end, self.desk.rolls[tp.partition].ledger.done)
+        found = (end, roll.ledger.done)
         self._quiet[tp.partition] = found
         return found == quiet
 
@@ -344,9 +347,9 @@ class Worker:
         people whose leave and open alerts are known: departures that were told would be told anew,
         and leaves would be breaches.
         """
-        roll = self.desk.rolls[partition]
-        if roll.is_admitted:
-            return
+        roll = self.desk.rolls.get(partition)
+        if roll is None or roll.is_admitted:
+            return  # it has moved away, or is known
         if self.people.failure:
             raise self.people.failure
         tp = TP(EVENTS, partition)
@@ -362,7 +365,7 @@ class Worker:
         if committed and first > committed:
             # Nothing brings them back, but somebody has to know.
             lost = first - committed
-            self.counts["missing"] += lost
+            self.vitals.metrics.add("geomon_events_missing_total", by=lost)
             log.error("%s/%d: %d events were deleted before they were read", *tp, lost)
         self.consumer.start_committing(tp)
         roll.is_admitted = True
