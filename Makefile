@@ -8,7 +8,7 @@ VENV ?= .venv
 OUT ?= demo-out
 FESTIVAL ?= festival-out
 
-.PHONY: demo test check bench festival zones clean
+.PHONY: demo test check bench bench-stream festival zones clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/geomon demo --out $(OUT)
@@ -23,6 +23,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(VENV)/bin/python tests/benchmarks/bench_replay.py
+
+bench-stream: $(VENV)/.dev
+	$(VENV)/bin/python tests/benchmarks/bench_stream.py $(BENCH)
 
 festival: $(VENV)/.dev
 	$(VENV)/bin/python tests/benchmarks/bench_festival.py $(FESTIVAL)
