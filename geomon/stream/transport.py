@@ -68,6 +68,19 @@ class Consumer(driver.Consumer):
         """Give the offset from which a partition was read on when it was assigned."""
         return self._committed_offset.get(tp) or 0
 
+    async def perform_seek(self) -> None:
+        """Go back to what is committed, and to the beginning where nothing is.
+
+        Faust goes back only where something is. Elsewhere what was fetched and then thrown away,
+        because partitions moved, would never be fetched again: lost, as what comes behind it is
+        committed.
+        """
+        await super().perform_seek()
+        fresh = [tp for tp in self.events() if not self.committed(tp)]
+        if fresh:
+            first = await self.earliest_offsets(*fresh)
+            await self.seek_wait({tp: first.get(tp) or 0 for tp in fresh})
+
     def start_committing(self, tp: TP) -> None:
         """Let offsets be committed that are lower than before: the topic was made anew."""
         end = self.highwater(tp)
