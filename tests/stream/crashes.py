@@ -18,6 +18,7 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
+from geomon.cloudevent import cloud_event
 from geomon.core.observed import ClockAt, Event
 from geomon.core.person import Person, freeze
 from geomon.core.rules import Rules
@@ -28,7 +29,7 @@ from geomon.replay import Replay
 from geomon.stream import desk
 from geomon.stream.desk import Desk
 
-__all__ = ["ACTS", "Act", "Copy", "House", "Story", "Wrong", "play", "quick_steps"]
+__all__ = ["ACTS", "Act", "Copy", "House", "Story", "WrongError", "play", "quick_steps"]
 
 PARTITIONS = (0, 1)
 #: Rounds of writing that a change waits for, unless something was told.
@@ -37,7 +38,7 @@ SIZES = (1, 2, 5, 10, 20, 40, 80, 160)
 ALL = 10_000
 
 
-class Wrong(AssertionError):
+class WrongError(AssertionError):
     """Something that no crash may bring about."""
 
 
@@ -61,7 +62,7 @@ class Story:
                 log.append(Raw(data, where, whose.encode(), 0, partition, len(log)))
         refused: list[Rejected] = []
         replay = Replay(intake, rules, refused.append)
-        # In the order of the lines each person's events stand in one log: any order of logs will do.
+        # One log after the other: in each the events of its people stand in their order.
         messages = [raw for log in self.logs.values() for raw in log]
         alerts = [*replay.feed_batch(messages), *replay.finish()]
         self.end_s = replay.end_s + rules.settle_s
@@ -113,7 +114,6 @@ def quick_steps() -> Iterator[None]:
     """
     steps: dict[tuple[bytes, object], tuple[Person, list[Outcome]]] = {}
     told: dict[int, tuple[Any, dict[str, Any]]] = {}
-    cloud_event = desk.cloud_event
 
     def quick_step(person: Person, event: Event, rules: Rules) -> tuple[Person, list[Outcome]]:
         what = event if isinstance(event, ClockAt) else id(event)
@@ -171,7 +171,9 @@ class House:
         """Commit what the owner calls safe, where it goes further than before."""
         for p, roll in self.owner.desk.rolls.items():
             if roll.ledger.safe > len(self.logs[p]):
-                raise Wrong(f"{roll.ledger.safe} of {len(self.logs[p])} messages are committed")
+                raise WrongError(
+                    f"{roll.ledger.safe} of {len(self.logs[p])} messages are committed"
+                )
             self.committed[p] = max(self.committed[p], roll.ledger.safe)
 
     def clean(self) -> None:
@@ -188,14 +190,14 @@ class House:
         """Take an alert as the sinks do: what was told stays told, and by its id counts once."""
         known = self.story.told.get(alert["id"])
         if known is None:
-            raise Wrong(f"nobody should hear of {alert['id']}")
+            raise WrongError(f"nobody should hear of {alert['id']}")
         if _read(alert) != known:
-            raise Wrong(f"{alert['id']} is told in other words")
+            raise WrongError(f"{alert['id']} is told in other words")
         if alert["id"] not in self.told:
             order = self.story.order[alert["subject"]]
             before = order[: order.index(alert["id"])]
             if missing := [name for name in before if name not in self.told]:
-                raise Wrong(f"{alert['id']} is told before {missing}")
+                raise WrongError(f"{alert['id']} is told before {missing}")
             self.told[alert["id"]] = None
 
 
@@ -334,7 +336,7 @@ class Copy:
             roll.note_marker(next_offset)
 
     def settled(self) -> dict[int, int]:
-        """Give, of each partition whose states are all written, how much of the changelog is read."""
+        """Give how much of the changelog is read, where all states are written."""
         self.tell()
         return {
             p: self._read[p]
@@ -380,7 +382,7 @@ ACTS = st.lists(
 
 
 def play(story: Story, acts: Sequence[Act], skews_s: Sequence[int] = (0,)) -> House:
-    """Play a night, let it come to its end, and compare; raises `Wrong` or `StateError`."""
+    """Play a night, let it come to its end, and compare; raises `WrongError` or `StateError`."""
     house = House(story, skews_s)
     for act in acts:
         _do(house, act)
@@ -434,14 +436,14 @@ def _finish(house: House, copy: Copy) -> None:
         copy.begin(everything=True)
         copy.write()
     if missing := story.told.keys() - house.told.keys():
-        raise Wrong(f"nobody has heard of {sorted(missing)}")
+        raise WrongError(f"nobody has heard of {sorted(missing)}")
     if house.refused != story.refused:
-        raise Wrong(f"refused are {house.refused}, not {story.refused}")
+        raise WrongError(f"refused are {house.refused}, not {story.refused}")
     people = copy.people()
     if people.keys() != story.people.keys():
-        raise Wrong(f"there are {sorted(people)}")
+        raise WrongError(f"there are {sorted(people)}")
     for whose, person in people.items():
         # Who has nothing due was not looked at: all clocks are led to the end, as the replay does.
         at_the_end, outcomes = step(person, ClockAt(story.end_s), story.rules)
         if outcomes or at_the_end != story.people[whose]:
-            raise Wrong(f"{whose} is not as in the replay; {outcomes}")
+            raise WrongError(f"{whose} is not as in the replay; {outcomes}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from crashes import ACTS, Act, Copy, Story, Wrong, play, quick_steps
+from crashes import ACTS, Act, Copy, Story, WrongError, play, quick_steps
 from everykind import everything
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -174,7 +174,7 @@ def test_each_rule_is_needed_in_some_night(
     """All is well; and it is found out when the rule is not there."""
     play(story, night, skews_s)
     monkeypatch.setattr(*fault)
-    with pytest.raises((Wrong, StateError)):
+    with pytest.raises((WrongError, StateError)):
         play(story, night, skews_s)
 
 
@@ -215,4 +215,6 @@ def test_deadlines_that_were_told_before_a_crash_are_told_once(story: Story) -> 
     time = Act("time")
     for told in (0, 1, 10_000):
         night = [judge(160), judge(160), Act("time", 0, 3, told), crash]
-        play(story, [*night, judge(320), time, begin, write, crash, judge(320), time, commit, crash])
+        play(
+            story, [*night, judge(320), time, begin, write, crash, judge(320), time, commit, crash]
+        )

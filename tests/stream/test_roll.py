@@ -8,7 +8,16 @@ import pytest
 from geomon.core.person import Checks, Person
 from geomon.errors import StateError
 from geomon.settings import Settings, rules_from
-from geomon.stream.record import MARKER, REMEDY, Marker, Stamp, open_record, rules_mark, seal, stamp_of
+from geomon.stream.record import (
+    MARKER,
+    REMEDY,
+    Marker,
+    Stamp,
+    open_record,
+    rules_mark,
+    seal,
+    stamp_of,
+)
 from geomon.stream.roll import Roll
 
 RULES = rules_from(Settings())
