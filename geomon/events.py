@@ -22,17 +22,23 @@ import msgspec
 from geomon.errors import Refusal
 
 __all__ = [
+    "CANARY_PREFIX",
     "EPOCH",
     "FIRST_S",
     "LAST_S",
     "MAX_BYTES",
     "MAX_FIXES",
     "REASONS",
+    "TYPES",
     "Authorisation",
+    "Canary",
     "CheckIn",
     "CheckInPlan",
     "Circle",
     "Clock",
+    "DatumName",
+    "Device",
+    "DeviceName",
     "Disposal",
     "Event",
     "Fix",
@@ -40,11 +46,13 @@ __all__ = [
     "RefusedFix",
     "Return",
     "Sanction",
+    "SourceName",
     "Supervisee",
     "Upload",
     "Weekly",
     "Zone",
     "decode",
+    "parse_json",
     "parse_time",
     "posix_s",
 ]
@@ -61,6 +69,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "wrong_type": ("a field has a value of the wrong type", "字段类型错误"),
     "bad_value": ("a field has a value that is not allowed", "字段取值不允许"),
     "bad_id": ("an id is empty, longer than 64 or has spaces, slashes or #", "标识不合法"),
+    "reserved_id": (
+        "ids that begin with geomon-canary- are for canaries, and only those",
+        "标识前缀为系统保留",
+    ),
     "bad_time": ("a time is not RFC 3339 with an offset", "时间格式错误或缺少时区"),
     "impossible_time": ("a time lies before 2000 or after 2099", "时间不在2000至2099年之间"),
     "fix_in_future": (
@@ -99,6 +111,13 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "a zone is not one circle, or one polygon of 3 to 500 corners, of a sensible size",
         "区域形状不合法",
     ),
+    "bad_secret": (
+        "a secret is not sha256: and 64 hex digits, nor hmac: and 16 to 64 bytes in base64",
+        "设备密钥格式不合法",
+    ),
+    "not_of_protocol": ("the bytes are no message of the device's protocol", "不符合设备协议"),
+    "bad_checksum": ("the checksum of a device's message is wrong", "校验码错误"),
+    "bad_length": ("a device's message is shorter or longer than it says", "报文长度错误"),
     "bad_schedule": (
         "a schedule has a day that is not 1 to 7 or a time that is not HH:MM",
         "时间表不合法",
@@ -107,11 +126,19 @@ REASONS: Mapping[str, tuple[str, str]] = {
 
 MAX_BYTES = 1 << 20
 MAX_FIXES = 1_000
+#: Ids that begin so belong to canaries; nobody under supervision may be called so.
+CANARY_PREFIX = "geomon-canary-"
 #: Past this depth a message is hostile; the contract's own events nest three deep.
 _MAX_DEPTH = 32
 
 _ID = re.compile(r"[^\s/#\x00-\x1f\x7f]{1,64}")
 _ADCODE = re.compile(r"[0-9]{6}")
+_SECRET = re.compile(
+    r"sha256:[0-9a-f]{64}|hmac:(?=[^=]{22,86}=*$)(?:[A-Za-z0-9+/]{4})*"
+    r"(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+)
+#: Two while one takes the other's place, and as many again for keys beside tokens.
+_MOST_SECRETS = 4
 #: Times outside [FIRST_S, LAST_S) are a device's mistake (POSIX s): 2000-01-01 to 2100-01-01, UTC.
 FIRST_S, LAST_S = 946_684_800, 4_102_444_800
 _FIRST = datetime.fromtimestamp(FIRST_S, timezone.utc)
@@ -119,6 +146,8 @@ _LAST = datetime.fromtimestamp(LAST_S, timezone.utc)
 
 AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
 SourceName = Literal["gnss", "wifi", "cell", "unknown"]
+DeviceName = Literal["phone", "wristband"]
+DatumName = Literal["wgs84", "gcj02", "bd09"]
 
 #: 1970-01-01T00:00:00Z as the decoder gives it for a text in China's time: with the very object
 #: for the time zone that other such texts get, which makes `time - EPOCH` six times as fast.
@@ -148,7 +177,7 @@ class Upload(_Event, tag="upload"):
     """Positions from one device, or a heartbeat when `fixes` is empty."""
 
     device_id: str
-    device: Literal["phone", "wristband"]
+    device: DeviceName
     fixes: list[Fix]
     datum: Any = None  # any value that is not a known datum refuses the fixes, not the upload
     battery_pct: float | None = None
@@ -268,6 +297,27 @@ class Clock(_Event, tag="clock"):
     """The person's clock has come to `received`, and nothing was heard."""
 
 
+class Canary(_Event, tag="canary"):
+    """A worker's own, sent at `received` to see that events are still judged; about nobody."""
+
+
+class Device(_Event, tag="device"):
+    """A device is announced to the gateways, or anew: whom it speaks for, and its secrets.
+
+    It goes to a topic of its own, under `device_id`; among other events nobody heeds it.
+    """
+
+    device_id: str
+    device: DeviceName
+    datum: DatumName | None = None  # of its positions; None = it must say so itself
+    model: str = ""
+    secrets: list[str] = msgspec.field(default_factory=list)  # sha256:<hex> or hmac:<base64>
+    auth_code: str | None = None
+    from_: str | None = msgspec.field(name="from", default=None)
+    until: str | None = None
+    status: Literal["active", "withdrawn"] = "active"
+
+
 Event = (
     Upload
     | Supervisee
@@ -280,6 +330,8 @@ Event = (
     | Authorisation
     | Sanction
     | Clock
+    | Canary
+    | Device
 )
 
 
@@ -292,7 +344,8 @@ class RefusedFix(NamedTuple):
 
 
 _decoder = msgspec.json.Decoder(Event)
-_TAGS = {
+#: The type as it is written -> the struct.
+TYPES: Mapping[str, type[Event]] = {
     "upload": Upload,
     "supervisee": Supervisee,
     "permit": Permit,
@@ -304,6 +357,8 @@ _TAGS = {
     "authorisation": Authorisation,
     "sanction": Sanction,
     "clock": Clock,
+    "canary": Canary,
+    "device": Device,
 }
 
 
@@ -321,6 +376,23 @@ def decode(raw: bytes) -> tuple[Event, list[RefusedFix]]:
         event, refused = _decode_piecewise(raw)
     _check(event)
     return event, refused
+
+
+def parse_json(raw: bytes) -> Any:
+    """Parse JSON in which NaN and Infinity may stand: they are none, but they do get sent.
+
+    So one such number can be refused alone. Raises `Refusal` (not_utf8, too_deep, broken_json).
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refusal("not_utf8", f"at byte {error.start}") from None
+    if _depth(text) > _MAX_DEPTH:
+        raise Refusal("too_deep", f"more than {_MAX_DEPTH} levels")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refusal("broken_json", getattr(error, "msg", type(error).__name__)) from None
 
 
 def parse_time(text: str) -> datetime:
@@ -348,15 +420,19 @@ def posix_s(times: Iterable[datetime]) -> list[int]:
     return [(since := time - epoch).days * 86_400 + since.seconds for time in times]
 
 
-def _check(event: Event) -> None:
+def _check(event: Event) -> None:  # noqa: PLR0912  (a table of the kinds, read from above)
     """Check what types alone do not say; raises `Refusal`."""
-    _check_id("supervisee_id", event.supervisee_id)
+    if _check_id("supervisee_id", event.supervisee_id) != (type(event) is Canary):
+        raise Refusal("reserved_id", "supervisee_id")
     if event.received is not None and not _is_possible(event.received):
         raise Refusal("impossible_time", "received")
     if isinstance(event, Upload):
         _check_id("device_id", event.device_id)
         if len(event.fixes) > MAX_FIXES:
             raise Refusal("too_many_fixes", str(len(event.fixes)))
+        return
+    if isinstance(event, Device):
+        _check_device(event)
         return
     if isinstance(event, Supervisee | Permit | Zone | CheckInPlan | Authorisation):
         if parse_time(event.until) <= parse_time(event.from_):
@@ -372,6 +448,16 @@ def _check(event: Event) -> None:
                 raise Refusal("bad_destination", _short(code))
 
 
+def _check_device(event: Device) -> None:
+    _check_id("device_id", event.device_id)
+    if len(event.secrets) > _MOST_SECRETS or not all(map(_SECRET.fullmatch, event.secrets)):
+        raise Refusal("bad_secret", f"{len(event.secrets)} secrets")
+    begin = None if event.from_ is None else parse_time(event.from_)
+    end = None if event.until is None else parse_time(event.until)
+    if begin and end and end <= begin:
+        raise Refusal("ends_before_it_begins")
+
+
 def _is_possible(time: datetime) -> bool:
     # Comparing aware times costs as much as decoding an upload: the year alone mostly decides.
     return _FIRST.year < time.year < _LAST.year - 1 or _FIRST <= time < _LAST
@@ -379,31 +465,22 @@ def _is_possible(time: datetime) -> bool:
 
 # The same few people and devices send all the time.
 @lru_cache(maxsize=1 << 16)
-def _check_id(field: str, value: str) -> None:
+def _check_id(field: str, value: str) -> bool:
+    """Check an id, and say whether it is a canary's."""
     if not _ID.fullmatch(value):
         raise Refusal("bad_id", f"{field} of {len(value)} characters")
+    return value.startswith(CANARY_PREFIX)
 
 
 def _decode_piecewise(raw: bytes) -> tuple[Event, list[RefusedFix]]:
     """Find out what is wrong with an event, and save from it what can be saved."""
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Refusal("not_utf8", f"at byte {error.start}") from None
-    if _depth(text) > _MAX_DEPTH:
-        raise Refusal("too_deep", f"more than {_MAX_DEPTH} levels")
-    try:
-        # The standard parser reads NaN and Infinity, which are not JSON but do get sent: so one
-        # such fix can be refused alone.
-        parsed = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Refusal("broken_json", getattr(error, "msg", type(error).__name__)) from None
+    parsed = parse_json(raw)
     if not isinstance(parsed, dict):
         raise Refusal("not_an_object", type(parsed).__name__)
     tag = parsed.get("type")
     if tag is None:
         raise Refusal("missing_field", "type")
-    if not isinstance(tag, str) or tag not in _TAGS:
+    if not isinstance(tag, str) or tag not in TYPES:
         raise Refusal("unknown_type", _short(str(tag)))
     refused: list[RefusedFix] = []
     if tag == "upload" and isinstance(parsed.get("fixes"), list):
@@ -412,7 +489,7 @@ def _decode_piecewise(raw: bytes) -> tuple[Event, list[RefusedFix]]:
             raise Refusal("too_many_fixes", str(len(fixes)))
         parsed["fixes"] = _good_fixes(fixes, refused)
     try:
-        event: Event = msgspec.convert(parsed, _TAGS[tag])
+        event: Event = msgspec.convert(parsed, TYPES[tag])
     except msgspec.ValidationError as error:
         _refuse(error)
     return event, refused

@@ -31,6 +31,7 @@ from geomon.core.observed import (
     Heard,
     Observed,
 )
+from geomon.core.step import TooLate
 from geomon.datum import to_wgs84
 from geomon.errors import Refusal
 from geomon.fixes import (
@@ -64,6 +65,7 @@ class Raw(msgspec.Struct, frozen=True, gc=False):
     arrived_s: int = 0  # when the broker had it; 0 = not known
     partition: int = 0
     offset: int = -1
+    arrived_ms: int = 0  # the same as `arrived_s`, in milliseconds
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
@@ -154,6 +156,8 @@ class Intake:
             elif isinstance(event, events.Canary):
                 self.canaries.append((raw, event))
                 continue
+            elif isinstance(event, events.Device):
+                continue  # for gateways; who speaks for whom is no matter of judging
             arrivals.append(_arrival(event, raw, received_s, rejected, mocked=_is_mocked(event)))
         if fixes:
             self._place(fixes, pending, arrivals, rejected)
@@ -165,6 +169,12 @@ class Intake:
             self.tally.count_events([d.event for d in decoded], len(batch) - len(decoded))
             self.tally.count_refused((r.source, r.reason) for r in rejected if r.fix >= 0)
         return [arrival for arrival in arrivals if arrival is not None], rejected
+
+    def count(self, outcome: object, event: Event) -> None:
+        """Count what the core would not judge of an event that was let in."""
+        if self.tally is not None and isinstance(outcome, TooLate) and isinstance(event, Observed):
+            assert isinstance(event.clues, Clues)  # noqa: S101  (as `take` made it)
+            self.tally.count_too_late(event.clues, outcome[0])
 
     def _place(
         self,

@@ -54,8 +54,8 @@ def paper(event: events.Event, received_s: int) -> Event:
         return ClockAt(received_s)
     if isinstance(event, events.Return | events.CheckIn | events.Disposal | events.Sanction):
         return _of_a_moment(event, received_s)
-    if isinstance(event, events.Upload):
-        raise TypeError("an upload is no paper")
+    if isinstance(event, events.Upload | events.Canary | events.Device):
+        raise TypeError(f"no paper: {type(event).__name__}")
     from_s, until_s = events.posix_s(
         [events.parse_time(event.from_), events.parse_time(event.until)]
     )

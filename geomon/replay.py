@@ -63,6 +63,8 @@ class Replay:
         """Replay one batch of lines."""
         arrivals, rejected = self._intake.take(batch)
         self.counts["events"] += len(batch)
+        self.counts["canaries"] += len(self._intake.canaries)
+        self._intake.canaries.clear()
         for refusal in rejected:
             self._reject(refusal)
         observed = [a.event.fixes for a in arrivals if isinstance(a.event, Observed)]

@@ -6,13 +6,14 @@ connection this goes on behind the last entry it has shown.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
 import select
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from geomon.alerts import KINDS, SEVERITIES
 from geomon.cli.board import alert_line, heading
 from geomon.cli.output import json_option, talk
 from geomon.errors import SettingsError, UnavailableError
+from geomon.operations.canary import noted
 from geomon.settings import load
 from geomon.sinks.redis import log_key, public_url, why
 
@@ -37,6 +39,7 @@ BLOCK_MS = 1000  # between two looks whether anyone still reads our output
 TIMEOUT_S = 10.0  # longer than a block, so that only a dead connection runs into it
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
+CANARY_LOOK_S = 10.0
 STREAM_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
 
 EPILOG = """\b
@@ -107,8 +110,13 @@ def watch(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Show alerts as they come, from the log in Redis; Ctrl-C ends it."""
-    url = load({"redis": url}, file=file)[0].redis
+    """Show alerts as they come, from the log in Redis; Ctrl-C ends it.
+
+    Says on stderr when a partition has been without a canary for too long: nobody judges its
+    events then, and a worker that is dead cannot say so itself.
+    """
+    settings, _ = load({"redis": url}, file=file)
+    url = settings.redis
     if begin is None and not follow:
         begin = "0"
     try:
@@ -125,7 +133,17 @@ def watch(
         with client:
             if not as_json and sys.stdout.isatty():
                 click.echo(heading())
-            for log_id, fields in _entries(client, public_url(url), begin, follow=follow):
+            listen = _CanaryListener(client, settings.canary_silence_s).listen
+            idle = listen if follow else lambda: None
+            entries = _entries(client, public_url(url), begin, follow=follow, idle=idle)
+            told = False
+            for log_id, fields in entries:
+                if begin is None and b"restored" in fields:
+                    # No news: the record of a time gone by, put back where it was lost.
+                    if not told:
+                        _say("alerts are being put back in the log; see them with --from")
+                    told = True
+                    continue
                 _show(log_id, fields, wanted, as_json=as_json)
     except BrokenPipeError:
         # Whoever read our output (head, less) has enough: an end, not a failure. What is still in
@@ -133,12 +151,50 @@ def watch(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _CanaryListener:
+    """Tells of partitions that fall silent, and of their being heard again."""
+
+    def __init__(self, client: redis.Redis, silence_s: float) -> None:
+        self._client, self._silence_s = client, silence_s
+        self._silent: set[int] = set()
+        self._next_s = 0.0
+
+    def listen(self) -> None:
+        """Look, unless that was done just now; raises redis-py's errors."""
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + CANARY_LOOK_S
+        try:
+            sightings = {sighting.partition: sighting for sighting in noted(self._client)}
+        except ResponseError as error:
+            # A reader of alerts may lack the right to these keys; alerts are what it is here for.
+            self._next_s = math.inf
+            _say(f"canaries cannot be listened to: {why(error)}")
+            return
+        silent = {n for n, sighting in sightings.items() if sighting.for_s > self._silence_s}
+        for number in sorted(silent - self._silent):
+            sighting = sightings[number]
+            _say(
+                f"no canary of partition {number} for {sighting.for_s:,.0f} s "
+                f"(last seen by {sighting.worker or 'nobody known'}): its events are not judged"
+            )
+        for number in sorted(self._silent & sightings.keys() - silent):
+            _say(f"the canary of partition {number} is back")
+        self._silent = silent
+
+
 def _entries(
-    client: redis.Redis, where: str, begin: str | None, *, follow: bool
+    client: redis.Redis,
+    where: str,
+    begin: str | None,
+    *,
+    follow: bool,
+    idle: Callable[[], None],
 ) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
     """Entries of the log behind `begin` (None = behind its present end), whatever comes between.
 
-    With `follow` it never ends by itself, and waits while Redis is away.
+    With `follow` it never ends by itself, and waits while Redis is away. `idle` is called before
+    each look.
     """
     at, failures, told, checked = begin, 0, "", begin in (None, "0")
     while True:
@@ -149,6 +205,7 @@ def _entries(
             if not checked:
                 checked = True
                 _warn_of_gap(at, _edge(client, newest=False))
+            idle()
             found = _read(client, at, follow=follow)
         except (AuthenticationError, ResponseError) as error:
             raise UnavailableError(f"Redis {where}: {why(error)}") from error

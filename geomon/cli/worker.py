@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
 
 from geomon.cli.options import city_option, config_option
-from geomon.errors import UnavailableError
-from geomon.settings import WatchedSettings
-from geomon.topics import ALERTS, EVENTS, REJECTED, changelog_of
+from geomon.errors import UnavailableError, UserError
+from geomon.settings import Settings, WatchedSettings
+from geomon.topics import EVENTS, differences, wanted
 from geomon.zones.index import zones_for
 
 __all__ = ["worker"]
@@ -49,28 +50,18 @@ def _run(watched: WatchedSettings) -> None:
     zones = zones_for(settings.city, extra=settings.city_extra, minus=settings.city_minus)
     # Faust is imported only where a stream is run.
     import uvloop  # noqa: PLC0415
-    from faust.contrib.asgi import faust_app_running  # noqa: PLC0415
     from redis.exceptions import RedisError  # noqa: PLC0415
 
+    from geomon.operations import logs  # noqa: PLC0415
+    from geomon.operations.health import HealthServer  # noqa: PLC0415
     from geomon.sinks.redis import public_url, why  # noqa: PLC0415
     from geomon.stream.worker import Worker  # noqa: PLC0415
 
+    as_json = False
+
     async def main() -> None:
-        topics = await _topics(settings.kafka)
-        if EVENTS not in topics:
-            raise UnavailableError(
-                f"Kafka at {settings.kafka} has no topic {EVENTS}: create it, "
-                "with as many partitions as there may ever be workers"
-            )
-        ours = {ALERTS, REJECTED, changelog_of(settings.app_id)}
-        # The state's changelog must be cut as the events are, or states would be looked for in
-        # the wrong partition after a restart.
-        changelog = topics.get(changelog_of(settings.app_id), topics[EVENTS])
-        if changelog != topics[EVENTS]:
-            raise UnavailableError(
-                f"topic {changelog_of(settings.app_id)} has {changelog} partitions and {EVENTS} "
-                f"has {topics[EVENTS]}: make them equal, or use another app_id"
-            )
+        log = logging.getLogger("geomon")
+        partitions, warnings = await _topics(settings)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -78,8 +69,7 @@ def _run(watched: WatchedSettings) -> None:
         judge = Worker(
             settings,
             zones,
-            declare_topics=not ours <= topics.keys(),
-            faust_options={"topic_partitions": topics[EVENTS]},
+            faust_options={"topic_partitions": partitions},
             watched=watched,
         )
         try:
@@ -88,32 +78,49 @@ def _run(watched: WatchedSettings) -> None:
             await judge.close()
             where = public_url(settings.redis)
             raise UnavailableError(f"Redis at {where}: {why(error)}") from None
-        logging.basicConfig(force=True, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-        logging.getLogger("geomon").setLevel(logging.INFO)
-        try:
-            async with faust_app_running(judge.app):
-                click.echo("geomon: the worker is running", err=True)
-                await judge.until_stopped(stop)
-        finally:
-            await judge.close()
+        # What keeps it from starting is said in one line; from here on there is a log.
+        nonlocal as_json
+        as_json = logs.configure(settings.log_format)
+        for warning in warnings:
+            log.warning("%s", warning)
+        async with AsyncExitStack() as stack:
+            # First, so that it tells of the recovery; what it has no answer to yet, it says so.
+            if settings.web:
+                server = HealthServer(settings.web, judge.vitals)
+                await server.start()
+                stack.push_async_callback(server.stop)
+                log.info("serving %s/healthz, /readyz and /metrics", server.url)
+            await stack.enter_async_context(judge.running())
+            log.info("the worker is running")
+            await judge.until_stopped(stop)
         events, alerts = judge.counts["events"], judge.counts["alerts"]
-        click.echo(f"geomon: stopped after {events:,} events and {alerts:,} alerts", err=True)
+        log.info("stopped after %s events and %s alerts", f"{events:,}", f"{alerts:,}")
 
     uvloop.install()
-    asyncio.run(main())
-
-
-async def _topics(kafka: str) -> dict[str, int]:
-    """Ask a cluster for its topics and their partitions. Raises `UnavailableError`."""
-    from aiokafka.client import AIOKafkaClient  # noqa: PLC0415
-    from aiokafka.errors import KafkaError  # noqa: PLC0415
-
-    client = AIOKafkaClient(bootstrap_servers=kafka)
     try:
-        await client.bootstrap()
-        cluster = await client.fetch_all_metadata()
-        return {t: len(cluster.partitions_for_topic(t) or ()) for t in cluster.topics()}
-    except (KafkaError, OSError, ValueError) as error:
-        raise UnavailableError(f"Kafka at {kafka}: {error}") from None
-    finally:
-        await client.close()
+        asyncio.run(main())
+    except UserError as error:
+        if not as_json:
+            raise
+        # Whoever reads lines of JSON is to find the last one among them.
+        logging.getLogger("geomon").critical("%s", str(error))
+        raise SystemExit(1) from None
+
+
+async def _topics(settings: Settings) -> tuple[int, list[str]]:
+    """Compare the topics with what they ought to be; give the events' partitions, and warnings.
+
+    Raises `UnavailableError`, in one line, when to go on would lose states or events.
+    """
+    from geomon.cluster import Cluster  # noqa: PLC0415
+
+    forms = wanted(settings)
+    async with Cluster(settings.kafka) as cluster:
+        found = await cluster.look(form.name for form in forms)
+    differ = differences(forms, found)
+    faults = [difference.advice for difference in differ if difference.verdict == "fault"]
+    if faults:
+        more = f" (and {len(faults) - 1} more: `geomon topics check`)" if faults[1:] else ""
+        raise UnavailableError(f"Kafka at {settings.kafka}: {faults[0]}{more}")
+    warnings = [difference.advice for difference in differ if difference.verdict == "warning"]
+    return found.topics[EVENTS].partitions, warnings

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from geomon.errors import UserError
 from geomon.sinks.redis import why
 
-__all__ = ["JsonLines", "TextLines", "configure", "harmless"]
+__all__ = ["JsonLines", "Sparing", "TextLines", "configure", "harmless"]
 
 #: Kinds of exception whose text tells of addresses and causes, never of anybody.
 _SPEAK_OF_THINGS = (OSError, KafkaError, UserError)
@@ -38,6 +38,7 @@ def configure(form: str, stream: TextIO | None = None) -> bool:
     as_json = form == "json" or (form == "auto" and not stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines() if as_json else TextLines())
+    handler.addFilter(Sparing())
     logging.basicConfig(force=True, level=logging.WARNING, handlers=[handler])
     for name in ("faust", "mode", "aiokafka", "aiohttp"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -55,6 +56,34 @@ def harmless(error: BaseException) -> str:
         return f"{name}: {why(error)}"
     text = " ".join(str(error).split()) if isinstance(error, _SPEAK_OF_THINGS) else ""
     return f"{name}: {text}" if text else name
+
+
+class Sparing(logging.Filter):
+    """Lets a message of another library through once in ten seconds, and says how often it came.
+
+    While a broker is down aiokafka says so some thirty times a second: a night of it would bury
+    what else there is to read.
+    """
+
+    _QUIET_S = 10.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kinds: dict[tuple[str, str], tuple[float, int]] = {}  # -> (last said, since then)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether a record is to be shown; adds the number of those that were not."""
+        if record.name.split(".")[0] == "geomon":
+            return True
+        kind = (record.name, str(record.msg))
+        said_s, since = self._kinds.get(kind, (0.0, 0))
+        if record.created - said_s < self._QUIET_S:
+            self._kinds[kind] = (said_s, since + 1)
+            return False
+        self._kinds[kind] = (record.created, 0)
+        if since:
+            record.msg = f"{record.msg} ({since} more like it before)"
+        return True
 
 
 class JsonLines(logging.Formatter):

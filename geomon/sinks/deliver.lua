@@ -2,15 +2,18 @@
 --
 -- KEYS  1: the log stream; then two an alert: the person's delivered hash and open hash
 -- ARGV  1: channel for all districts; 2: newest entries to keep in the log, about ("" = all);
---       3: seconds to remember a quiet person's delivered numbers; then nine an alert:
+--       3: seconds to remember a quiet person's delivered numbers; 4: "live", or for what is put
+--       back after it was lost: "log" (of the present only ends are entered) or "present" (what was
+--       open at its end, though it is in the log by now); then nine an alert:
 --       id, type, subject, event (JSON), district ("" = unknown), kind, phase, episode, number
+-- What is put back rings on no screen, and its entry in the log has a field more: restored.
 -- Returns {alerts newly logged, what PUBLISH or EXPIRE complained of ("" = nothing)}, or the error
 -- that stopped it: the alerts before that one are delivered, that one and those after it are not.
 --
 -- Redis runs nothing else meanwhile, but it does not take back what a failed script has written. So
 -- whatever can fail is asked before the first write, and the writes after it are undone by hand.
 
-local log, channel, log_max_len, memory_s = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local log, channel, log_max_len, memory_s, mode = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local complaint = ''
 
 local function failure(reply)
@@ -33,35 +36,46 @@ local function uncritical(...)
   if failed then complaint = failed.err end
 end
 
--- What is remembered of an episode: the highest number delivered and, after a semicolon, those below
--- it that were not ("4" or "4;2,3"; at most 64 are kept). Numbers come in order unless two workers
--- hold one person for a moment; a plain maximum would then take the late one for a repeat: a loss.
+-- What is remembered of an episode: the highest number delivered and, after a semicolon, the gaps
+-- below it ("4", "4;2" or "9;1-3,6"; the 64 newest are kept). Numbers come in order unless two
+-- workers hold one person for a moment, or a worker goes on where the numbers before were lost; a
+-- plain maximum would then take the late one for a repeat: a loss.
 local function recall(text)
-  local highest, missing = 0, {}
+  local highest, gaps = 0, {}
   if text then
     highest = tonumber(text:match('^%d+')) or 0
-    for number in (text:match(';(.*)') or ''):gmatch('%d+') do missing[#missing + 1] = number + 0 end
+    for first, last in (text:match(';(.*)') or ''):gmatch('(%d+)%-?(%d*)') do
+      gaps[#gaps + 1] = {first + 0, tonumber(last) or first + 0}
+    end
   end
-  return highest, missing
+  return highest, gaps
 end
 
 -- The memory with this number added, and whether it is the newest; nothing at all for a repeat.
 local function remember(text, number)
-  local highest, missing = recall(text)
+  local highest, gaps = recall(text)
   local kept = {}
-  if number > highest then
-    for n = math.max(highest + 1, number - 64), number - 1 do missing[#missing + 1] = n end
-    for i = math.max(1, #missing - 63), #missing do kept[#kept + 1] = missing[i] end
-    highest = number
-  else
-    local found = false
-    for _, n in ipairs(missing) do
-      if n == number then found = true else kept[#kept + 1] = n end
+  local function keep(first, last)
+    if first < last then kept[#kept + 1] = string.format('%d-%d', first, last) end
+    if first == last then kept[#kept + 1] = string.format('%d', first) end
+  end
+  local found = number > highest
+  for _, gap in ipairs(gaps) do
+    if gap[1] <= number and number <= gap[2] then
+      found = true
+      keep(gap[1], number - 1)
+      keep(number + 1, gap[2])
+    else
+      keep(gap[1], gap[2])
     end
-    if not found then return nil end
+  end
+  if not found then return nil end
+  if number > highest then
+    keep(highest + 1, number - 1)
+    highest = number
   end
   local after = string.format('%d', highest)
-  if #kept > 0 then after = after .. ';' .. table.concat(kept, ',') end
+  if #kept > 0 then after = after .. ';' .. table.concat(kept, ',', math.max(1, #kept - 63)) end
   return after, number == highest
 end
 
@@ -100,20 +114,30 @@ local function deliver(delivered, open, id, kind_of_event, subject, event, distr
 
   local before = redis.call('HGET', delivered, episode)
   local after, newest = remember(before, tonumber(number))
-  if not after then return end -- a repeat: no second entry in the log, no second ring on a screen
   local present = redis.call('HGET', open, kind)
+  if not after then
+    -- A repeat: no second entry in the log, no second ring on a screen.
+    if mode == 'present' and recall(before) == tonumber(number) then
+      return change_present(open, kind, phase, episode, event, present)
+    end
+    return
+  end
 
   -- The first write: out of memory, read-only and cannot-persist are refused here, with nothing done.
   local failed = failure(redis.pcall('HSET', delivered, episode, after))
   if failed then return failed end
-  if newest then failed = change_present(open, kind, phase, episode, event, present) end
+  if newest and (mode ~= 'log' or phase == 'closed') then
+    failed = change_present(open, kind, phase, episode, event, present)
+  end
   if not failed then
+    local entry = {'*', 'id', id, 'type', kind_of_event, 'subject', subject, 'event', event}
+    if mode ~= 'live' then
+      entry[#entry + 1], entry[#entry + 2] = 'restored', '1'
+    end
     if log_max_len == '' then
-      failed = failure(redis.pcall('XADD', log, '*', 'id', id, 'type', kind_of_event,
-        'subject', subject, 'event', event))
+      failed = failure(redis.pcall('XADD', log, unpack(entry)))
     else
-      failed = failure(redis.pcall('XADD', log, 'MAXLEN', '~', log_max_len, '*', 'id', id,
-        'type', kind_of_event, 'subject', subject, 'event', event))
+      failed = failure(redis.pcall('XADD', log, 'MAXLEN', '~', log_max_len, unpack(entry)))
     end
   end
   if failed then
@@ -126,14 +150,16 @@ local function deliver(delivered, open, id, kind_of_event, subject, event, distr
   -- The alert is on record. Screens are served at most once: a missing right to publish is reported
   -- by the caller, and must not keep later alerts from the record.
   uncritical('EXPIRE', delivered, memory_s)
-  uncritical('PUBLISH', channel, event)
-  if district ~= '' then uncritical('PUBLISH', channel .. ':' .. district, event) end
+  if mode == 'live' then
+    uncritical('PUBLISH', channel, event)
+    if district ~= '' then uncritical('PUBLISH', channel .. ':' .. district, event) end
+  end
   return true
 end
 
 local logged = 0
 for i = 1, (#KEYS - 1) / 2 do
-  local at = 3 + (i - 1) * 9
+  local at = 4 + (i - 1) * 9
   local outcome = deliver(KEYS[2 * i], KEYS[2 * i + 1], unpack(ARGV, at + 1, at + 9))
   if outcome == true then
     logged = logged + 1

@@ -66,7 +66,7 @@ async def stream_events(
             except Refusal as refusal:
                 on_rejected(Rejected(line, refusal.reason, refusal.detail))
                 continue
-            if isinstance(event, events.Canary):
+            if isinstance(event, events.Canary | events.Device):
                 continue  # those of the system that was recorded; this one has its own
             arrived_s = _arrived_s(event)
             end_s = max(end_s, arrived_s)

@@ -7,6 +7,8 @@ What `deliver.lua` does for an alert happens in one step, or not at all:
     PREFIX:open:<supervisee>       hash: kind → newest event of the open episode
     PREFIX:delivered:<supervisee>  hash: episode → highest number delivered, and the gaps below it
 
+Alerts that were told once and lost here are put back in the log with a field more, `restored`.
+
 **What holds.** An id enters the log once, whatever is retried and whoever else delivers it, while
 the delivered hash remembers it: until 400 days after the person's last alert, when the whole hash
 expires. It costs about 120 bytes an episode, beside one or two kilobytes for each entry of the log.
@@ -15,7 +17,8 @@ outside (`XTRIM geomon:alerts:log MINID ~ <milliseconds>`), not below the six mo
 
 **What does not.** An alert is as durable as Redis: set `appendonly yes`, and `appendfsync always`
 to survive a power cut without losing the last second. A replica promoted too early, or a server
-that comes back empty, has forgotten ids and lost entries alike. Channels serve whoever listens now.
+that comes back empty, has forgotten ids and lost entries alike: `geomon restore` puts back what
+Kafka has. Channels serve whoever listens now.
 
 The keys of one step lie in different slots, so this needs one Redis (or a Sentinel's master): a
 Redis Cluster answers CROSSSLOT. Redis 5 or newer, for streams and scripts replicated by effect.
@@ -30,7 +33,7 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -78,6 +81,8 @@ CODES_CUT_OFF: Mapping[type[RedisError], str] = {
     OutOfMemoryError: "OOM",
     ReadOnlyError: "READONLY",
 }
+#: A key of one person's, as it may stand in an error; lines that people read name nobody.
+KEY_OF_ONE = re.compile(r":(open|delivered):\S+")
 LACKS_A_RIGHT = re.compile("can't run this command|has no permissions")  # Redis 6, 7 and 8
 ID = re.compile(r"(?P<episode>.+)#(?P<number>[1-9][0-9]{0,8})", re.DOTALL)
 CODES = re.compile(r"\b(" + "|".join(REMEDIES) + r")\b")
@@ -131,6 +136,29 @@ class RedisSink:
         # Chunks go one after the other, not in a pipeline: after a failed one the rest must wait.
         return sum([await self._run(chunk) for chunk in _chunks(steps)])
 
+    def check(self, alert: Mapping[str, Any]) -> None:
+        """Raise `ValueError` for an alert that lacks what delivery needs."""
+        self._step(alert)
+
+    async def put_back(self, alerts: Sequence[Mapping[str, Any]]) -> int:
+        """Deliver alerts of the past to the log and to nobody; returns how many it did not have.
+
+        No channel rings, and in the open hash only what ended ends: it may hold what a worker has
+        entered meanwhile. `put_back_open` follows. On an error the same holds as for `deliver`.
+        """
+        steps = [self._step(alert) for alert in alerts]
+        return sum([await self._run(chunk, "log") for chunk in _chunks(steps)])
+
+    async def put_back_open(self, alerts: Sequence[Mapping[str, Any]]) -> None:
+        """Enter the newest alerts of episodes that were open at the end of what was put back.
+
+        An episode that has been told of again meanwhile, or of whose kind a newer one is open by
+        now, is left alone. On an error the same holds as for `deliver`.
+        """
+        steps = [self._step(alert) for alert in alerts]
+        for chunk in _chunks(steps):
+            await self._run(chunk, "present")
+
     async def deliver_until_done(
         self, alerts: Sequence[Mapping[str, Any]], *, on_trouble: Callable[[str], None]
     ) -> int:
@@ -179,10 +207,14 @@ class RedisSink:
             raise ValueError(f"alert {identity}: phase {phase!r}")
         return person, (*named, district, kind, phase, episode, name["number"])
 
-    async def _run(self, chunk: Sequence[tuple[str, tuple[str | bytes, ...]]]) -> int:
+    async def _run(
+        self,
+        chunk: Sequence[tuple[str, tuple[str | bytes, ...]]],
+        mode: Literal["live", "log", "present"] = "live",
+    ) -> int:
         prefix = self._prefix
         keys = [log_key(prefix)]
-        arguments: list[str | bytes] = [f"{prefix}:alerts", self._log_max_len, str(MEMORY_S)]
+        arguments: list[str | bytes] = [f"{prefix}:alerts", self._log_max_len, str(MEMORY_S), mode]
         for person, step in chunk:
             keys += (f"{prefix}:delivered:{person}", f"{prefix}:open:{person}")
             arguments += step
@@ -222,6 +254,7 @@ def public_url(url: str) -> str:
 def why(error: BaseException) -> str:
     """A redis-py error as one line; with what mends it, where waiting does not."""
     text = " ".join(str(error).split()) or type(error).__name__
+    text = KEY_OF_ONE.sub(r":\1:...", text)
     # redis-py cuts the code off where it has a class for it, and wraps what goes wrong while it
     # connects; where a script lacks a right there is no code at all, in words of each version.
     hints = [text, "NOPERM" if LACKS_A_RIGHT.search(text) else ""]

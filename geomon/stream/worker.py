@@ -35,15 +35,14 @@ from geomon.settings import Settings, WatchedSettings, rules_from
 from geomon.sinks.redis import RedisSink
 from geomon.stream.checkpoint import Checkpoint
 from geomon.stream.desk import Desk, Verdict
+from geomon.stream.frontier import Frontier
 from geomon.stream.inbox import Inbox
 from geomon.stream.outbox import Outbox
 from geomon.stream.people import PeopleTable
 from geomon.stream.record import REMEDY
-from geomon.stream.roll import Roll
 from geomon.stream.transport import Consumer, Transport, raw_of
 from geomon.stream.vitals import Vitals
 from geomon.topics import ALERTS, EVENTS, PEOPLE, REJECTED
-from geomon.wallclock import now_s
 from geomon.zones.index import ZoneIndex
 
 __all__ = ["Worker"]
@@ -51,8 +50,6 @@ __all__ = ["Worker"]
 _TICK_S = 1.0
 #: How long partitions that move away wait for their states to be written.
 _SETTLE_S = 20.0
-#: Older than this, what the broker last said about a partition's end says nothing about now.
-_STALE_S = 5.0
 #: Waiting for Redis is not being hung: the consumer's own watch for that must not end it.
 _LONGEST_WAIT_S = 86_400.0
 
@@ -82,12 +79,12 @@ class Worker:
         self._inbox = Inbox(4 * settings.batch_most)
         self._watched = watched
         self._lock = asyncio.Lock()  # held while something is judged and told
-        self._quiet: dict[int, tuple[int, int]] = {}  # partition -> its end, and what was judged
         self._failed = asyncio.Event()
         self.failure: Exception | None = None
         live = settings.clock == "wall"
         intake = Intake(zones, self.vitals.tally)
         self.desk = Desk(intake, rules_from(settings), self.vitals.time_s if live else None)
+        self._frontier = Frontier(self.desk, self._inbox)
         self.app = faust.App(
             settings.app_id,
             broker=[f"kafka://{address}" for address in settings.kafka.split(",")],
@@ -244,44 +241,11 @@ class Worker:
         async with self._lock, self._or_end():
             epoch = self._inbox.epoch
             time_s = int(self.vitals.time_s() - self.settings.clock_slack_s)
-            ready = await self._read_to_end()
+            ready = await self._frontier.read_to_end(self.consumer)
             for partition in ready:
                 await self._admit(partition)
             if epoch == self._inbox.epoch:  # else partitions have moved meanwhile
                 await self._tell(self.desk.let_time_come(ready, time_s, self.settings.batch_most))
-
-    async def _read_to_end(self) -> set[int]:
-        """Give the partitions of which every message there is has been judged.
-
-        Where messages wait, the time that has come is the time of the last one judged, not the
-        time of day: a worker that was down for an hour must not call a leave overdue while the
-        message that the person is back waits to be read. Nor may one that was frozen for an hour,
-        so only what the broker has just said counts.
-        """
-        ready = set()
-        for tp in self.consumer.events():
-            roll = self.desk.rolls.get(tp.partition)
-            end = self.consumer.highwater(tp)
-            if roll is None or end is None or now_s() - self.consumer.fetched_s(tp) > _STALE_S:
-                continue
-            # Before the first message since the assignment, what had been committed counts.
-            read = max(roll.ledger.done + 1, self.consumer.committed(tp))
-            if read >= end or await self._is_read_to(tp, end, roll):
-                ready.add(tp.partition)
-        return ready
-
-    async def _is_read_to(self, tp: TP, end: int, roll: Roll) -> bool:
-        """Say whether what is left before the end is no messages.
-
-        A sender's transactions leave marks that take offsets. As what has just been fetched is on
-        its way here for a moment, the same has to be found twice.
-        """
-        quiet = self._quiet.pop(tp.partition, None)
-        if len(self._inbox) or (await self.consumer.position(tp) or 0) < end:
-            return False
-        found = (end, roll.ledger.done)
-        self._quiet[tp.partition] = found
-        return found == quiet
 
     async def _reread(self) -> None:
         """Take other rules when the settings' file has changed; a mistake in it changes nothing."""
