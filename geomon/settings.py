@@ -140,6 +140,98 @@ class Settings:
         "What a worker logs as: auto is text on a terminal, JSON elsewhere.",
         among=("auto", "text", "json"),
     )
+    gateway_http: str = _setting(
+        "127.0.0.1:6070", "host:port", "Where the gateway takes HTTP; empty: nowhere."
+    )
+    gateway_jt808: str = _setting(
+        "", "host:port", "Where the gateway takes JT/T 808; empty: nowhere."
+    )
+    gateway_gt06: str = _setting("", "host:port", "Where the gateway takes GT06; empty: nowhere.")
+    gateway_r16h: str = _setting(
+        "", "host:port", "Where the gateway takes R16H bands; empty: nowhere."
+    )
+    gateway_mqtt: str = _setting(
+        "", "URL", "Broker that the gateway takes OwnTracks' MQTT from; empty: none."
+    )
+    gateway_mqtt_client: str = _setting(
+        "",
+        "name",
+        "The gateway's own name at that broker, which must stay the same; empty: the host's name.",
+    )
+    gateway_mqtt_share: str = _setting(
+        "", "name", "Group of gateways that share the broker's messages; empty: each takes all."
+    )
+    gateway_web: str = _setting(
+        "127.0.0.1:6071",
+        "host:port",
+        "Where the gateway's health and metrics are served; empty: nowhere.",
+    )
+    gateway_registry: str = _setting(
+        "topic",
+        "topic, file, both",
+        "Where the gateway learns which devices there are; of both, the topic's word stands.",
+        among=("topic", "file", "both"),
+    )
+    gateway_devices: str = _setting("", "file", "Devices, one event a line; read when it changes.")
+    gateway_locator: str = _setting(
+        "", "file", "Where cells and access points stand (CSV); empty: unknown."
+    )
+    gateway_tls_cert: str = _setting("", "file", "Certificate chain (PEM); empty: no TLS.")
+    gateway_tls_key: str = _setting("", "file", "Its private key (PEM); empty: in the same file.")
+    gateway_upload_bytes: int = _setting(
+        1_048_576, "bytes", "Largest upload that is taken.", least=1_024
+    )
+    gateway_in_flight_bytes: int = _setting(
+        67_108_864,
+        "bytes",
+        "Most that may wait for Kafka, and most that may be half received.",
+        least=2_097_152,
+    )
+    gateway_connections: int = _setting(
+        20_000, "connections", "Most at a time, for each listener.", least=1
+    )
+    gateway_publish_s: float = _setting(
+        10.0, "s", "Kafka's time to take an event before the device is told to come again.", least=1
+    )
+    gateway_receive_s: float = _setting(
+        20.0, "s", "Time for a request to come in whole, and for the next one to begin.", least=1
+    )
+    gateway_login_s: float = _setting(
+        30.0, "s", "Time for a device to say over TCP who it is, before it is let go.", least=1
+    )
+    gateway_idle_s: float = _setting(
+        1800.0, "s", "A TCP connection without a message for longer is closed.", least=1
+    )
+    gateway_line_messages: int = _setting(
+        16,
+        "messages",
+        "Of one TCP connection that may wait for Kafka before it is not read.",
+        least=1,
+    )
+    gateway_jt808_registration: str = _setting(
+        "open",
+        "open, closed",
+        "Whether JT/T 808 terminals get their codes by registering, or have them beforehand.",
+        among=("open", "closed"),
+    )
+    gateway_device_rate: float = _setting(
+        5.0, "a second", "Uploads of one device in the long run; 0: no limit.", least=0
+    )
+    gateway_device_burst: float = _setting(
+        600.0, "uploads", "Uploads of one device at once, after a silence.", least=1
+    )
+    gateway_address_rate: float = _setting(
+        500.0, "a second", "Uploads from one address in the long run; 0: no limit.", least=0
+    )
+    gateway_address_burst: float = _setting(
+        5_000.0, "uploads", "Uploads from one address at once.", least=1
+    )
+    gateway_signature_s: float = _setting(
+        300.0, "s", "How far a signature's time may be from now.", least=1
+    )
+    gateway_drain_s: float = _setting(
+        15.0, "s", "How long a gateway that stops waits for what is under way.", least=0
+    )
     horizon_h: float = _setting(24.0, "h", "How late a fix may arrive and still count.", least=1)
     settle_s: int = _setting(
         45, "s", "How long fixes from a device's memory are gathered before judging.", least=0

@@ -18,6 +18,7 @@ from geomon.settings import Settings
 
 __all__ = [
     "ALERTS",
+    "DEVICES",
     "EVENTS",
     "PEOPLE",
     "REJECTED",
@@ -34,6 +35,8 @@ __all__ = [
 EVENTS = "geomon.events"
 ALERTS = "geomon.alerts"
 REJECTED = "geomon.rejected"
+#: Whom each device speaks for, by its id; read by gateways alone.
+DEVICES = "geomon.devices"
 
 #: Name of the table that keeps the people's states.
 PEOPLE = "people"
@@ -101,8 +104,10 @@ class Difference:
     advice: str
 
 
-def wanted(settings: Settings) -> tuple[TopicForm, ...]:
+def wanted(settings: Settings, *, gateway: bool = False) -> tuple[TopicForm, ...]:
     """Give what the topics ought to be: events, alerts, refusals and the state's changelog.
+
+    With `gateway` the devices that gateways read are among them.
 
     Raises `SettingsError` when events would be gone while they may still count.
     """
@@ -154,6 +159,10 @@ def wanted(settings: Settings) -> tuple[TopicForm, ...]:
         config = passing | {"retention.ms": str(kept_ms)}
         return TopicForm(name, partitions, settings.replication, config, retention)
 
+    # One partition, in one order; each gateway reads all of it. The newest word on a device is the
+    # only one that counts, and nobody writes an old one late: no lag of compaction is needed.
+    devices = {k: v for k, v in changelog.items() if k != "min.compaction.lag.ms"}
+
     number = settings.partitions
     alerts_ms = round(settings.alerts_retention_days * _DAY_MS)
     rejected_ms = round(settings.rejected_retention_days * _DAY_MS)
@@ -162,6 +171,7 @@ def wanted(settings: Settings) -> tuple[TopicForm, ...]:
         passing_form(ALERTS, number, "alerts_retention_days", alerts_ms),
         # Few, and one who looks for a mistake reads them all: in one order.
         passing_form(REJECTED, 1, "rejected_retention_days", rejected_ms),
+        *([TopicForm(DEVICES, 1, settings.replication, devices)] if gateway else []),
         TopicForm(changelog_of(settings.app_id), number, settings.replication, changelog),
     )
 

@@ -115,6 +115,7 @@ EVENTS = {
     "5,000 fixes": (upload(fixes=[FIX] * 5_000), "too_many_fixes"),
     "an empty id": (upload(supervisee_id=""), "bad_id"),
     "an id with a space": (upload(supervisee_id="SZ 0001"), "bad_id"),
+    "a canary's id": (upload(supervisee_id="geomon-canary-0"), "reserved_id"),
     "an id with a slash": (upload(supervisee_id="SZ/0001"), "bad_id"),
     "an id of 1,000 characters": (upload(supervisee_id="x" * 1_000), "bad_id"),
     "an id with a line break": (upload(supervisee_id="SZ-0001\n"), "bad_id"),
@@ -328,7 +329,10 @@ def test_a_position_without_a_known_datum_is_never_judged(
 def test_every_reason_that_an_event_or_a_fix_can_be_refused_for_is_tried_here() -> None:
     tried = {reason for _, reason in (*EVENTS.values(), *FIXES.values())}
     # These three need a broker, its clock, or a defect; see test_intake.py and the stream's tests.
-    assert set(REASONS) - tried == {"arrival_in_future", "key_mismatch", "internal_error"}
+    elsewhere = {"arrival_in_future", "key_mismatch", "internal_error"}
+    # And these come of what devices send, and of devices: see the gateway's tests.
+    elsewhere |= {"bad_secret", "not_of_protocol", "bad_checksum", "bad_length"}
+    assert set(REASONS) - tried == elsewhere
 
 
 def test_every_refusal_says_where_it_came_from_and_what_it_was(zones: ZoneIndex) -> None:

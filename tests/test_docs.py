@@ -15,6 +15,7 @@ import sys
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
+from datetime import datetime, timezone
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -36,13 +37,18 @@ from geomon.core.person import Clue
 from geomon.core.plans import LEVELS
 from geomon.core.rules import Rules, Wanted
 from geomon.core.severity import RANKS, escalated
+from geomon.embedded.broker import EmbeddedBroker
 from geomon.embedded.redis import EmbeddedRedis
 from geomon.intake import Intake, Raw, Rejected
+from geomon.operations import doctor, health
+from geomon.operations.canary import CanaryNotes
+from geomon.operations.metrics import METRICS
 from geomon.rejections import rejection_record
 from geomon.replay import Replay, open_recording, read_recording
 from geomon.settings import Settings, load, rules_from
 from geomon.sinks.redis import RedisSink
-from geomon.topics import ALERTS, EVENTS, REJECTED, changelog_of
+from geomon.sinks.restore import Restored
+from geomon.topics import ALERTS, DEVICES, EVENTS, REJECTED, changelog_of, wanted
 from geomon.zones.index import ZoneIndex
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -485,7 +491,30 @@ EVERYTHING: list[list[dict[str, Any]]] = [
 
 def test_every_topic_is_in_the_reference() -> None:
     documented = set(REFERENCE["Kafka topics"].keyed())
-    assert documented == {EVENTS, ALERTS, REJECTED, changelog_of("<app_id>")}
+    assert documented == {EVENTS, ALERTS, REJECTED, DEVICES, changelog_of("<app_id>")}
+
+
+def test_every_configuration_of_every_topic_is_in_the_reference() -> None:
+    forms = wanted(Settings())
+    rows = REFERENCE["Kafka topics"].keyed(1)
+    assert rows.pop("partitions")[1:5] == [str(form.partitions) for form in forms]
+    assert rows.pop("replication")[1:5] == [str(form.replication) for form in forms]
+    of_all = {what for form in forms for what in form.config}
+    assert {what: [cell.strip("`") for cell in row[1:5]] for what, row in rows.items()} == {
+        what: [form.config.get(what, "") for form in forms] for what in of_all
+    }
+    assert all(row[5] for row in rows.values()), "no reason"
+
+
+def test_every_field_of_the_comparison_of_topics_is_in_the_reference() -> None:
+    topics = dict.fromkeys((form.name for form in wanted(Settings())), 12)
+    with EmbeddedBroker(topics) as broker:
+        words = ["topics", "check", "--json", "--kafka", broker.bootstrap]
+        done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    rows = [msgspec.json.decode(line) for line in done.stdout.splitlines()]
+    assert [row["topic"] for row in rows] == list(topics)
+    assert all(json_fields("topics check") == list(row) for row in rows)
 
 
 @pytest.fixture(scope="module")
@@ -497,11 +526,14 @@ def alerted_redis(zones: ZoneIndex) -> Iterator[tuple[str, set[str]]]:
         found = [*replay.feed(read_recording(recording, path)), *replay.finish()]
 
     async def deliver(url: str) -> None:
-        sink = RedisSink(url)
+        sink, notes = RedisSink(url), CanaryNotes(url)
         try:
             await sink.deliver(found)
+            now = datetime.now(timezone.utc)
+            assert await notes.note([(3, now)], now.timestamp())
         finally:
             await sink.close()
+            await notes.close()
 
     with EmbeddedRedis() as server, redis.Redis.from_url(server.url) as client:
         with client.pubsub() as listener:
@@ -524,10 +556,49 @@ def test_every_key_and_channel_in_redis_is_in_the_reference(
         found = {key.decode() for key in keys}
         log: Any = client.xrange("geomon:alerts:log", count=1)
         # The hash of what is open is gone once nothing is.
-        always = {k.replace("<supervisee_id>", "SZ-0003") for k in section.keyed()}
+        always = {
+            k.replace("<supervisee_id>", "SZ-0003").replace("<partition>", "3")
+            for k in section.keyed()
+        }
+        canary: Any = client.get("geomon:canary:3")
+        assert all(f'"{name}"' in section.text for name in msgspec.json.decode(canary))
         assert found == always - {"geomon:open:SZ-0003"}
         assert all(f"`{name.decode()}`" in section.text for name in log[0][1])
     assert channels == {c.replace("<district>", "440303") for c in section.keyed(1)}
+
+
+# -- operations -------------------------------------------------------------------------------
+
+
+def test_every_metric_is_in_the_reference_and_no_other() -> None:
+    documented = {
+        name: [row[1], re.findall(r"`(\w+)`", row[2]), row[3]]
+        for name, row in REFERENCE["Metrics"].keyed().items()
+    }
+    assert documented == {name: [m.kind, list(m.labels), m.help] for name, m in METRICS.items()}
+    mentioned = set(
+        re.findall(r"\bgeomon_[a-z_]+", (ROOT / "docs/reference.md").read_text("utf-8"))
+    )
+    # Those of a gateway are looked after in gateway/test_gateway_reference.py.
+    assert {name for name in mentioned if not name.startswith("geomon_gateway_")} == set(METRICS)
+
+
+def test_every_check_of_readiness_and_of_the_doctor_is_in_the_reference() -> None:
+    for section, table, checks in (
+        ("Health", 0, health.CHECKS),
+        ("geomon doctor", 1, doctor.CHECKS),
+    ):
+        rows = REFERENCE[section].keyed(table)
+        assert {name: row[1] for name, row in rows.items()} == checks
+        assert list(rows) == list(checks)
+
+
+def test_every_field_of_the_doctor_is_in_the_reference() -> None:
+    assert json_fields("doctor") == list(doctor.Finding._fields)
+
+
+def test_every_field_of_what_was_restored_is_in_the_reference() -> None:
+    assert json_fields("restore") == [field.name for field in fields(Restored)]
 
 
 # -- the READMEs ------------------------------------------------------------------------------

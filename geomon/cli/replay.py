@@ -137,6 +137,8 @@ def _tell_counts(play: Replay, elapsed_s: float) -> None:
         f"{events:,} events, {fixes:,} fixes of {len(play.people):,} people "
         f"in {elapsed_s:.1f} s ({fixes / max(elapsed_s, 1e-9):,.0f} fixes/s)"
     )
+    if play.counts["canaries"]:
+        talk.print(f"canaries left out: {play.counts['canaries']:,}")
     for (kind, phase), count in sorted(play.alerts.items()):
         talk.print(f"  {kind} {phase}: {count:,}")
     _tell_rejections(play.rejections)

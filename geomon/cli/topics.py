@@ -22,6 +22,7 @@ COLUMNS = ("topic", "partitions", "replication", "verdict", "what", "found", "wa
 kafka_option = click.option(
     "--kafka", metavar="HOST:PORT,...", help="Default: the setting `kafka`."
 )
+gateway_option = click.option("--gateway", is_flag=True, help="With the devices for gateways.")
 
 
 @click.group()
@@ -40,9 +41,10 @@ def topics() -> None:
 @click.option("--events-retention-h", type=float, metavar="H", help="Default: the setting.")
 @click.option("--alerts-retention-days", type=float, metavar="DAYS", help="Default: the setting.")
 @click.option("--rejected-retention-days", type=float, metavar="DAYS", help="Default: the setting.")
+@gateway_option
 @config_option
 @json_option
-def create(file: Path | None, as_json: bool, **flags: Any) -> None:
+def create(file: Path | None, gateway: bool, as_json: bool, **flags: Any) -> None:
     """Make the topics that are missing; those that are there stay as they are.
 
     Exit 1 when one that is there would keep a worker from starting, or has another number of
@@ -54,7 +56,7 @@ def create(file: Path | None, as_json: bool, **flags: Any) -> None:
       geomon topics create --kafka 127.0.0.1:9092 --replication 1
     """
     settings, _ = load(flags, file=file)
-    forms = wanted(settings)
+    forms = wanted(settings, gateway=gateway)
     made, found = asyncio.run(_create(settings.kafka, forms))
     differ = differences(forms, found)
     _show(forms, found, differ, made, as_json=as_json)
@@ -63,9 +65,10 @@ def create(file: Path | None, as_json: bool, **flags: Any) -> None:
 
 @topics.command()
 @kafka_option
+@gateway_option
 @config_option
 @json_option
-def check(kafka: str | None, file: Path | None, as_json: bool) -> None:
+def check(kafka: str | None, file: Path | None, gateway: bool, as_json: bool) -> None:
     """Compare the topics with what they ought to be; exit 1 when a worker would not start.
 
     A fault keeps a worker from starting; a warning does not. Both say what to do, on stderr.
@@ -76,7 +79,7 @@ def check(kafka: str | None, file: Path | None, as_json: bool) -> None:
       geomon topics check --kafka kafka-1:9092 --json
     """
     settings, _ = load({"kafka": kafka}, file=file)
-    forms = wanted(settings)
+    forms = wanted(settings, gateway=gateway)
     found = asyncio.run(_look(settings.kafka, forms))
     differ = differences(forms, found)
     _show(forms, found, differ, frozenset(), as_json=as_json)

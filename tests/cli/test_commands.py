@@ -267,7 +267,7 @@ def test_worker_replay_and_watch_make_one_system() -> None:
                 *(sys.executable, "-m", "geomon", "worker", "--clock", "recording"),
                 *("--kafka", parts.kafka, "--redis", parts.redis),
                 stderr=asyncio.subprocess.PIPE,
-                env={**os.environ, "GEOMON_DATA_DIR": parts.data_dir},
+                env={**os.environ, "GEOMON_DATA_DIR": parts.data_dir, "GEOMON_WEB": ""},
             )
             assert worker.stderr is not None
             try:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import redis
 
 from geomon.alerts import KINDS, REASONS
 from geomon.embedded.redis import EmbeddedRedis
+from geomon.operations.canary import CanaryNotes
 from geomon.sinks.redis import RedisSink, log_key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -374,3 +376,95 @@ def test_a_wrong_password_ends_it_at_once_and_is_not_shown(
     assert "check user name and password" in failed.stderr
     assert "secret" not in failed.stderr
     assert failed.stderr.count("\n") == 1
+
+
+# -- canaries -------------------------------------------------------------------------------------
+
+
+def note_canaries(url: str, *partitions: int) -> None:
+    async def run() -> None:
+        notes = CanaryNotes(url, worker="duty-2:77")
+        try:
+            now = datetime.now(timezone.utc)
+            assert await notes.note([(number, now) for number in partitions], now.timestamp())
+        finally:
+            await notes.close()
+
+    asyncio.run(run())
+
+
+def grow_old(client: Any, partition: int, seconds: int) -> None:
+    key = f"geomon:canary:{partition}"
+    client.pexpire(key, client.pttl(key) - 1000 * seconds)
+
+
+def test_a_partition_without_a_canary_is_told_on_stderr(server: EmbeddedRedis, client: Any) -> None:
+    """A worker that is dead cannot say so itself."""
+    note_canaries(server.url, 0, 1, 2)
+    grow_old(client, 1, 150)
+    process = start("--redis", server.url)
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        assert line.startswith("geomon: no canary of partition 1 for 15")
+        assert "last seen by duty-2:77" in line
+        note_canaries(server.url, 1)
+        assert process.stderr.readline() == "geomon: the canary of partition 1 is back\n"
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, rest = process.communicate(timeout=30)
+    assert (output, rest) == ("", "")
+
+
+def test_what_canaries_say_is_for_those_who_wait(server: EmbeddedRedis, client: Any) -> None:
+    note_canaries(server.url, 0)
+    grow_old(client, 0, 1000)
+    done = run("--redis", server.url, "--no-follow")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_reader_without_the_right_to_canaries_still_sees_alerts(
+    server: EmbeddedRedis, client: Any
+) -> None:
+    if int(client.info("server")["redis_version"].split(".")[0]) < 6:
+        pytest.skip("a Redis without users")
+    rights = ("+@all", "~geomon:alerts:*")
+    client.execute_command("ACL", "SETUSER", "screen", "on", ">secret", *rights)
+    url = server.url.replace("unix://", "unix://screen:secret@")
+    try:
+        process = start("--redis", url, "--from", "0", "--json")
+        assert process.stderr is not None
+        assert process.stdout is not None
+        try:
+            assert "canaries cannot be listened to" in process.stderr.readline()
+            deliver(server.url, alert("SZ-1"))
+            assert json.loads(process.stdout.readline())["subject"] == "SZ-1"
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+    finally:
+        client.execute_command("ACL", "DELUSER", "screen")
+
+
+def test_what_is_put_back_in_the_log_is_no_news(server: EmbeddedRedis, client: Any) -> None:
+    def put_back(person: str, **more: str) -> None:
+        event = alert(person)
+        fields = {"id": event["id"], "event": json.dumps(event), **more}
+        client.xadd(log_key(), fields)
+
+    process = start("--redis", server.url, "--json")
+    assert process.stdout is not None
+    try:
+        until(lambda: waiting(client))
+        put_back("SZ-1", restored="1")
+        put_back("SZ-2", restored="1")
+        put_back("SZ-3")
+        assert json.loads(process.stdout.readline())["subject"] == "SZ-3"
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, talk = process.communicate(timeout=30)
+    assert output == ""
+    assert talk.count("put back in the log") == 1
+    done = run("--redis", server.url, "--json", "--no-follow")
+    shown = [json.loads(line)["subject"] for line in done.stdout.splitlines()]
+    assert shown == ["SZ-1", "SZ-2", "SZ-3"], "asked for from the beginning, all of it"

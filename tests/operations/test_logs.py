@@ -175,7 +175,7 @@ def test_the_setting_chooses_and_auto_looks_at_the_terminal(
 
 def test_a_library_that_repeats_itself_is_heard_once_in_ten_seconds() -> None:
     """A broker is down for a minute, and its client says so ten times a second."""
-    sparing = Sparing()
+    sparing = logs.Sparing()
     heard = []
     for tenth in range(600):
         record = logging.LogRecord(
@@ -191,6 +191,6 @@ def test_a_library_that_repeats_itself_is_heard_once_in_ten_seconds() -> None:
 
 
 def test_our_own_lines_are_never_held_back() -> None:
-    sparing = Sparing()
+    sparing = logs.Sparing()
     record = logging.LogRecord("geomon.worker", logging.INFO, "", 0, "rules", (), None)
     assert all(sparing.filter(record) for _ in range(3))
