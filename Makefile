@@ -7,8 +7,11 @@ PYTHON ?= python3
 VENV ?= .venv
 OUT ?= demo-out
 FESTIVAL ?= festival-out
+FUZZ_VENV ?= .venv-fuzz
+FUZZ_S ?= 60
+FUZZ_OUT ?= fuzz-out
 
-.PHONY: demo test check bench bench-stream festival zones clean
+.PHONY: demo test check bench bench-stream festival fuzz zones clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/geomon demo --out $(OUT)
@@ -30,6 +33,15 @@ bench-stream: $(VENV)/.dev
 festival: $(VENV)/.dev
 	$(VENV)/bin/python tests/benchmarks/bench_festival.py $(FESTIVAL)
 
+# Not in CI: each TCP protocol for FUZZ_S seconds, by atheris, which has wheels for Python 3.11 on.
+fuzz: $(FUZZ_VENV)/.fuzz
+	for protocol in jt808 gt06 r16h; do \
+	    mkdir -p $(FUZZ_OUT)/$$protocol && \
+	    $(FUZZ_VENV)/bin/python tests/fuzz/fuzz_tcp.py $$protocol -max_total_time=$(FUZZ_S) -max_len=4096 \
+	        -timeout=10 -rss_limit_mb=512 -artifact_prefix=$(FUZZ_OUT)/$$protocol- -print_final_stats=1 \
+	        $(FUZZ_OUT)/$$protocol || exit 1; \
+	done
+
 zones: $(VENV)/.dev
 	$(VENV)/bin/geomon zones build
 	$(VENV)/bin/geomon zones check
@@ -45,5 +57,10 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/.demo
 
+$(FUZZ_VENV)/.fuzz:
+	$(PYTHON) -m venv $(FUZZ_VENV)
+	$(FUZZ_VENV)/bin/python -m pip install --quiet 'atheris>=2.3,<4' 'msgspec>=0.19,<0.23'
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo-out $(FESTIVAL) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FUZZ_VENV) $(FUZZ_OUT) demo-out $(FESTIVAL) .mypy_cache .pytest_cache .ruff_cache .hypothesis

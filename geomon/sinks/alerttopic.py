@@ -97,7 +97,7 @@ async def alerts_in_topic(
                 consumer.pause(part)
         async for alert in _by_time(readers):
             yield alert
-    except (KafkaError, OSError) as error:
+    except (KafkaError, OSError, asyncio.TimeoutError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         raise UnavailableError(f"Kafka at {kafka}: {text}") from None
     finally:

@@ -44,6 +44,8 @@ class Roll:
         self.marker: Marker | None = None
         self.is_admitted = False
         """Whether what was recovered has been compared with what there must be."""
+        self.follows: int | None = None
+        """Offset of the message that must come first, until it has come; None = it has."""
         self._stamps: dict[str, Stamp] = {}  # of people met whose state was ahead of the ledger
         self._furthest = -1  # greatest offset of any stamp that was recovered
         self._new: list[str] = []  # recovered since `meet` was last called

@@ -19,9 +19,11 @@ Four things differ from Faust's own; the setting `drain = "messages"` leaves the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -40,6 +42,19 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         # aiokafka hands this to its fetcher when the consumer starts.
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        # Faust lets the app crash, and one that crashes leaves this thread hanging. But a commit
+        # that fails costs nothing: the next one is seconds away.
+        held = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        try:
+            await self._ensure_consumer().commit(
+                {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in held.items()}
+            )
+        except KafkaError as error:
+            self.log.warning("offsets are not committed: %r", error)
+            return False
+        return True
 
     def fetched_s(self, tp: TP) -> float:
         """When the broker last answered for a partition (POSIX seconds); 0 = not yet."""
@@ -75,11 +90,24 @@ class Consumer(driver.Consumer):
         because partitions moved, would never be fetched again: lost, as what comes behind it is
         committed.
         """
+        for tp in self.events():
+            self._committed_offset.pop(tp, None)  # what the broker says counts, not what was tried
         await super().perform_seek()
         fresh = [tp for tp in self.events() if not self.committed(tp)]
         if fresh:
             first = await self.earliest_offsets(*fresh)
             await self.seek_wait({tp: first.get(tp) or 0 for tp in fresh})
+
+    async def _commit_offsets(
+        self, offsets: Mapping[TP, int], start_new_transaction: bool = True
+    ) -> bool:
+        before = {tp: self._committed_offset.get(tp) for tp in offsets}
+        done = await super()._commit_offsets(offsets, start_new_transaction)
+        if not done:
+            # Faust takes a commit that failed for made. What lies before it would not be read again
+            # when partitions move: lost.
+            self._committed_offset.update(before)
+        return bool(done)
 
     def start_committing(self, tp: TP) -> None:
         """Let offsets be committed that are lower than before: the topic was made anew."""

@@ -50,6 +50,8 @@ __all__ = ["Worker"]
 _TICK_S = 1.0
 #: How long partitions that move away wait for their states to be written.
 _SETTLE_S = 20.0
+#: Offsets in a row that are no messages but marks of a sender's transactions, at most.
+_MARKS_MOST = 16
 #: Waiting for Redis is not being hung: the consumer's own watch for that must not end it.
 _LONGEST_WAIT_S = 86_400.0
 
@@ -196,8 +198,12 @@ class Worker:
         while True:
             epoch, batch = await self._inbox.take(self.settings.batch_most)
             async with self._lock, self._or_end():
-                for partition in {raw.partition for raw in batch}:
+                first: dict[int, int] = {}
+                for raw in batch:
+                    first.setdefault(raw.partition, raw.offset)
+                for partition, offset in first.items():
                     await self._admit(partition)
+                    self._follow(partition, offset)
                 if epoch == self._inbox.epoch:
                     with self.vitals.judging(batch):
                         await self._tell(self.desk.judge(batch))
@@ -330,6 +336,7 @@ class Worker:
                 f"before offset {committed} have been judged; {REMEDY}"
             )
         first = (await self.consumer.earliest_offsets(tp)).get(tp) or 0
+        roll.follows = max(first, committed, roll.ledger.done + 1)
         if committed and first > committed:
             # Nothing brings them back, but somebody has to know.
             lost = first - committed
@@ -337,6 +344,17 @@ class Worker:
             log.error("%s/%d: %d events were deleted before they were read", *tp, lost)
         self.consumer.start_committing(tp)
         roll.is_admitted = True
+
+    def _follow(self, partition: int, offset: int) -> None:
+        """Make sure that the first message of a partition is the one after the last."""
+        roll = self.desk.rolls.get(partition)
+        if roll is None or roll.follows is None:
+            return
+        skipped, roll.follows = offset - roll.follows, None
+        if skipped > _MARKS_MOST:
+            # Whatever was wrong with the consumer: nothing is committed past these, and a worker
+            # that starts anew reads them.
+            raise UnavailableError(f"{EVENTS}/{partition}: {skipped} events would be passed over")
 
     @property
     def consumer(self) -> Consumer:

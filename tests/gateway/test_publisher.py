@@ -1,0 +1,200 @@
+"""Nothing is acknowledged before Kafka has it; while Kafka is away memory stays bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from realkafka import create_topics, forget_topics, real_kafka
+from reception import PATIENCE_S, TOKEN, eventually, now_text, reception, records_of, run
+
+from geomon.embedded.broker import EmbeddedBroker
+from geomon.embedded.kafka import KafkaCluster
+from geomon.events import MAX_BYTES
+from geomon.gateway.metrics import Metrics
+from geomon.gateway.publisher import Busy, Publisher
+from geomon.topics import EVENTS, REJECTED
+
+TOPICS = {EVENTS: 4, REJECTED: 1}
+PRODUCE = 0
+OUT_OF_ORDER_SEQUENCE = 45
+
+
+@asynccontextmanager
+async def publishing(
+    kafka: str, *, most_bytes: int = 1 << 24, timeout_s: float = 10.0, stop_s: float = 10.0
+) -> AsyncIterator[Publisher]:
+    publisher = Publisher(kafka, Metrics(), most_bytes=most_bytes, timeout_s=timeout_s)
+    await publisher.start()
+    try:
+        await eventually(publisher.trouble, lambda trouble: not trouble)
+        yield publisher
+    finally:
+        await publisher.stop(stop_s)
+
+
+async def put_or_why(publisher: Publisher, key: str, value: bytes) -> str:
+    try:
+        await publisher.put(key, value)
+    except Busy as busy:
+        return str(busy) or "busy"
+    return ""
+
+
+def test_what_was_put_is_in_the_topic_under_its_key() -> None:
+    async def main() -> None:
+        with EmbeddedBroker(TOPICS) as broker:
+            async with publishing(broker.bootstrap) as publisher:
+                await asyncio.gather(*(publisher.put(f"SZ-{n}", b"%d" % n) for n in range(100)))
+                found = await records_of(broker.bootstrap, EVENTS)
+                assert sorted(found) == sorted((f"SZ-{n}".encode(), b"%d" % n) for n in range(100))
+                assert publisher.bytes_in_flight == 0
+                await publisher.put("SZ-1", b"x" * MAX_BYTES)
+
+    run(main)
+
+
+def test_without_kafka_it_starts_says_why_and_is_busy_at_once() -> None:
+    async def main() -> None:
+        publisher = Publisher("127.0.0.1:1", Metrics(), most_bytes=1 << 20, timeout_s=1.0)
+        await publisher.start()
+        with pytest.raises(Busy, match=r"Kafka at 127\.0\.0\.1:1"):
+            await publisher.put("SZ-1", b"x")
+        assert publisher.trouble().startswith("Kafka at 127.0.0.1:1: ")
+        await publisher.stop()
+
+    run(main)
+
+
+def test_a_producer_that_cannot_go_on_is_replaced() -> None:
+    """After a lost number an idempotent producer is refused for ever; a new one is not."""
+
+    async def main() -> None:
+        with EmbeddedBroker(TOPICS) as broker:
+            async with publishing(broker.bootstrap) as publisher:
+                await publisher.put("SZ-1", b"before")
+                broker.fail_next(PRODUCE, OUT_OF_ORDER_SEQUENCE)
+                assert await put_or_why(publisher, "SZ-1", b"refused")
+
+                async def again() -> str:
+                    return await put_or_why(publisher, "SZ-1", b"after")
+
+                await eventually(again, lambda why: not why)
+                values = [value for _, value in await records_of(broker.bootstrap, EVENTS)]
+                assert values[0] == b"before"
+                assert values[-1] == b"after"
+
+    run(main)
+
+
+def test_kafka_that_stands_still_makes_it_busy_and_memory_stays_bounded() -> None:
+    with real_kafka(1) as kafka:
+
+        async def main() -> None:
+            await create_topics(kafka.bootstrap, TOPICS)
+            async with publishing(kafka.bootstrap, most_bytes=1 << 20, timeout_s=1.0) as publisher:
+                await publisher.put("SZ-1", b"before")
+                kafka.pause(1)
+                big = b"x" * 100_000
+                puts = [put_or_why(publisher, f"SZ-{n}", big) for n in range(50)]
+                said = await asyncio.gather(*puts)
+                assert all(said)
+                assert sum("bytes wait" in why for why in said) >= 40  # refused at once
+                assert 900_000 < publisher.bytes_in_flight <= 1 << 20
+                # Kafka does not answer: nobody waits for it any more, however small.
+                assert "has not answered" in await put_or_why(publisher, "SZ-1", b"small")
+                kafka.resume(1)
+                await eventually(lambda: publisher.bytes_in_flight, lambda left: left == 0)
+                await publisher.put("SZ-1", b"after")
+            values = [value for _, value in await records_of(kafka.bootstrap, EVENTS)]
+            assert values.count(b"before") == values.count(b"after") == 1
+            # What was given up on may have arrived all the same, and then once.
+            assert values.count(big) <= 10
+
+        run(main)
+
+
+def test_a_topic_that_is_not_there_is_named(kafka: KafkaCluster) -> None:
+    async def main() -> None:
+        await forget_topics(kafka.bootstrap)
+        publisher = Publisher(kafka.bootstrap, Metrics(), most_bytes=1 << 20, timeout_s=1.0)
+        await publisher.start()
+        said = f"Kafka at {kafka.bootstrap}: there is no topic {EVENTS}: `geomon topics create` "
+        await eventually(publisher.trouble, lambda trouble: trouble.startswith(said))
+        await create_topics(kafka.bootstrap, TOPICS)
+        await eventually(publisher.trouble, lambda trouble: not trouble)
+        await publisher.stop()
+
+    run(main)
+
+
+def test_over_http_that_is_503_until_kafka_is_back_and_nothing_acknowledged_is_lost(
+    tmp_path: Path,
+) -> None:
+    with real_kafka(1) as kafka:
+
+        async def main() -> None:
+            await create_topics(kafka.bootstrap, {**TOPICS, "geomon.devices": 1})
+            async with reception(tmp_path, kafka=kafka.bootstrap, gateway_publish_s=1.0) as here:
+                sent = 0
+
+                async def upload() -> int:
+                    nonlocal sent
+                    sent += 1
+                    fix = {"time": now_text(), "lon": 114.05, "lat": 22.54}
+                    async with here.client.post(
+                        here.url + "/v1/uploads",
+                        json={"device_id": "phone-3", "seq": sent, "fixes": [fix]},
+                        headers={"Authorization": f"Bearer {TOKEN}"},
+                    ) as answer:
+                        if answer.status == 200:
+                            acknowledged.add(sent)
+                        else:
+                            assert 5 <= int(answer.headers["Retry-After"]) <= 15
+                        return answer.status
+
+                acknowledged: set[int] = set()
+                assert await upload() == 200
+                kafka.kill(1)
+                assert await upload() == 503
+                assert await upload() == 503
+                checks = {check.check: check.ok for check in await here.gateway.checks()}
+                assert not checks["kafka"]
+                kafka.start_broker(1)
+                await eventually(upload, lambda status: status == 200)
+                kept = {event["seq"] for event in await here.events()}
+                assert acknowledged <= kept
+                assert here.gateway.publisher.bytes_in_flight < 1 << 20
+
+        run(main)
+
+
+def test_a_stop_lets_what_is_under_way_arrive() -> None:
+    async def main() -> None:
+        with EmbeddedBroker(TOPICS) as broker:
+            broker.set_round_trip_ms(300)
+            async with publishing(broker.bootstrap) as publisher:
+                put = asyncio.create_task(put_or_why(publisher, "SZ-1", b"last"))
+                await eventually(lambda: publisher.bytes_in_flight, lambda number: number > 0)
+            assert await put == ""
+            assert (b"SZ-1", b"last") in await records_of(broker.bootstrap, EVENTS)
+
+    run(main)
+
+
+def test_a_stop_does_not_wait_for_ever_for_a_kafka_that_stands_still() -> None:
+    with real_kafka(1) as kafka:
+
+        async def main() -> None:
+            await create_topics(kafka.bootstrap, TOPICS)
+            async with publishing(kafka.bootstrap, stop_s=0.5) as publisher:
+                kafka.pause(1)
+                put = asyncio.create_task(put_or_why(publisher, "SZ-1", b"x"))
+                await eventually(lambda: publisher.bytes_in_flight, lambda number: number > 0)
+            assert await asyncio.wait_for(put, PATIENCE_S)
+            kafka.resume(1)
+
+        run(main)
