@@ -159,7 +159,8 @@ def _observe(person: Person, event: Observed, clues: Sequence[Clue], rules: Rule
     if not live or event.newest_s < newest_s - 60:
         # From the device's memory: gather what else it sends before judging, or a band that
         # uploads newest first would have its absence opened anew with every fix.
-        person.settle_s = person.settle_s or person.clock_s + rules.settle_s
+        # At once is a second later: this one's deadlines have been looked at.
+        person.settle_s = person.settle_s or person.clock_s + max(rules.settle_s, 1)
     elif not event.device and _unasked(person, items):
         return  # the wristband speaks for the person; the phone's word is only kept
     elif person.settle_s or not _follow(items, person.tail.last_s):

@@ -119,6 +119,9 @@ class Line(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """End. What is on its way to Kafka goes on; what Kafka had no room for is given up."""
+        if self._transport is not None:
+            # Python 3.10 takes one of TLS for unclosed when it was the device that hung up.
+            self._transport.close()
         self._transport = None
         self._ending = True
         self._lines.closed(self)

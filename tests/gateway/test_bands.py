@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from realkafka import create_topics, forget_topics
 from reception import Reception, device, eventually, reception, run
 from redis.asyncio import Redis
 from terminal808 import Terminal, batch, position
@@ -15,7 +16,9 @@ from test_gt06 import IMEI, place, write
 from test_gt06 import LOGIN as GT06_LOGIN
 
 from geomon.embedded.house import embedded_parts, embedded_worker
+from geomon.embedded.kafka import KafkaCluster
 from geomon.settings import Settings
+from geomon.topics import EVENTS, REJECTED
 from geomon.zones.index import ZoneIndex
 
 NUMBER = "13912344329"
@@ -135,5 +138,42 @@ def test_bands_that_are_cut_off_or_leave_the_city_are_told(
             assert here.counted("jt808", "accepted") == 5
             assert here.counted("gt06", "accepted") == 1
             assert (here.counted("r16h", "accepted") or 0) > 45
+
+    run(main)
+
+
+def test_while_kafka_stands_still_a_band_gets_no_answer_and_then_gets_it(
+    tmp_path: Path, kafka: KafkaCluster
+) -> None:
+    async def main() -> None:
+        await forget_topics(kafka.bootstrap)
+        await create_topics(kafka.bootstrap, {EVENTS: 2, REJECTED: 1})
+        async with reception(
+            tmp_path,
+            BANDS,
+            kafka=kafka.bootstrap,
+            gateway_jt808="127.0.0.1:0",
+            gateway_publish_s=1.0,
+        ) as here:
+            terminal = Terminal(NUMBER)
+            await terminal.sign_in("127.0.0.1", port(here, "jt808"))
+            assert (await terminal.ask(0x0002)).result == 0
+            kafka.pause(1)
+            try:
+                where = position(datetime.now(timezone.utc), *SHENZHEN)
+                serial, wire = terminal.message(0x0200, where)
+                await terminal.send(wire)
+                await eventually(
+                    lambda: here.counted("jt808", "busy"), lambda times: (times or 0) >= 2
+                )
+            finally:
+                kafka.resume(1)
+            answer = await terminal.answer()
+            assert (answer.answers, answer.result) == (serial, 0)
+            await terminal.disconnect()
+            # It may be there twice, which changes nothing: the device and the time are the same.
+            uploads = [event for event in await here.events() if event["fixes"]]
+            assert uploads
+            assert len({(one["device_id"], one["fixes"][0]["time"]) for one in uploads}) == 1
 
     run(main)
