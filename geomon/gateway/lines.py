@@ -211,7 +211,8 @@ class Line(asyncio.BufferedProtocol):
                 door.limits.blame(self.address, door.now())
         elif turn.later:
             door.put_off(protocol)
-        else:
+        elif turn.device is not None:
+            # Of nobody known it does not count: who only registers again and again is let go.
             self._bad = 0
             self._heard_s = asyncio.get_running_loop().time()
 

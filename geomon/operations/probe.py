@@ -7,7 +7,6 @@ not of a queue in this process.
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -63,12 +62,7 @@ class Probe:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._producer.stop()
 
     async def send(self, partition: int, canary: CanaryEvent) -> Flight:

@@ -33,7 +33,7 @@ import json, os, sys
 import redis
 from geomon.embedded.redis import EmbeddedRedis
 with EmbeddedRedis() as server:
-    told = {"pid": server.pid, "url": server.url, "guard": server._guard.pid}
+    told = {"pid": server.pid, "url": server.url, "guard": server._guard._shell.pid}
     try:
         print(json.dumps(told), flush=True)
         sys.stdin.readline()

@@ -144,7 +144,7 @@ def test_topics_can_be_made_and_forgotten_and_do_not_spring_up(kafka: KafkaClust
     asyncio.run(main())
 
 
-def test_a_write_to_three_brokers_survives_the_one_that_led() -> None:
+def test_a_write_to_three_brokers_survives_the_one_that_led_and_then_all_three() -> None:
     """Sent with acks=all; then the leader is killed, is missed by nobody, and comes back."""
 
     async def leader() -> int:
@@ -163,7 +163,11 @@ def test_a_write_to_three_brokers_survives_the_one_that_led() -> None:
         assert cluster.pid(victim)
         asyncio.run(send(cluster.bootstrap, "t", b"after"))
         found = asyncio.run(read(cluster.bootstrap, "t", 3))
-    assert found == [b"before", b"meanwhile", b"after"]
+        assert found == [b"before", b"meanwhile", b"after"]
+        for number in cluster.numbers:
+            cluster.kill(number)
+        cluster.start_broker(*cluster.numbers)  # none of them has a quorum by itself
+        assert asyncio.run(read(cluster.bootstrap, "t", 3)) == found
 
 
 def test_a_paused_node_answers_nothing_until_it_is_resumed(kafka: KafkaCluster) -> None:

@@ -406,6 +406,15 @@ def test_without_a_code_in_the_registry_there_is_no_way_in() -> None:
         assert (turn.away, turn.close, result) == ("no_secret", True, refusal)
 
 
+@pytest.mark.parametrize("code", ["", "\U0001f600", "x" * 256])
+def test_a_code_that_no_terminal_can_be_given_is_none(code: str) -> None:
+    turn, result = answered(talk_of(known(code=code)), 0x0100, bytes(37))
+    assert (turn.away, turn.close, result) == ("no_secret", True, 4)
+    if not code:
+        turn, result = answered(talk_of(known(code=code)), 0x0102, b"")
+        assert (turn.away, turn.close, result) == ("no_secret", True, 1)
+
+
 def test_registration_can_be_closed() -> None:
     talk = talk_of(known(), registration=False)
     turn, result = answered(talk, 0x0100, bytes(37))

@@ -25,6 +25,8 @@ _POSITION, _POSITION_ASKED, _BATCH = 0x0200, 0x0201, 0x0704
 #: Results of a general answer, and of a registration.
 _OK, _FAILED, _WRONG, _UNKNOWN = 0, 1, 2, 3
 _NO_SUCH_TERMINAL = 4
+#: Of the 2019 edition one byte says how long a code is.
+_LONGEST_CODE = 255
 
 
 class Jt808Talk:
@@ -100,15 +102,15 @@ class Jt808Talk:
         return self.device
 
     def _register(self, frame: Frame) -> Turn:
-        device = self._find(frame.device_id)
-        if device.auth_code is None or not self._registration:
+        code = _written(self._find(frame.device_id).auth_code)
+        if not code or not self._registration:
             raise NotAdmitted("no_secret")
-        body = frame.serial.to_bytes(2, "big") + bytes((_OK,)) + device.auth_code.encode("gbk")
+        body = frame.serial.to_bytes(2, "big") + bytes((_OK,)) + code
         return Turn(answer=self._encode(_REGISTERED, body, frame))
 
     def _prove(self, frame: Frame) -> Turn:
         device = self._find(frame.device_id)
-        if device.auth_code is None:
+        if not device.auth_code:
             raise NotAdmitted("no_secret")
         if not any(map(device.knows_auth_code, _codes(frame))):
             raise NotAdmitted("wrong_secret")
@@ -164,6 +166,15 @@ class Jt808Talk:
     def _encode(self, message_id: int, body: bytes, to: Frame) -> bytes:
         self._serial = (self._serial + 1) & 0xFFFF
         return encode(message_id, body, to, self._serial)
+
+
+def _written(code: str | None) -> bytes:
+    """Write a code as a terminal is given it; nothing where it cannot be written so."""
+    try:
+        written = (code or "").encode("gbk")
+    except UnicodeEncodeError:
+        return b""
+    return written if len(written) <= _LONGEST_CODE else b""
 
 
 def _codes(frame: Frame) -> list[str]:
