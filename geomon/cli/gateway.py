@@ -7,7 +7,6 @@ import base64
 import gc
 import logging
 import secrets
-import signal
 from contextlib import AsyncExitStack
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -18,7 +17,8 @@ import msgspec
 
 from geomon.cli.options import config_option
 from geomon.cli.output import json_option, print_rows, talk
-from geomon.errors import UnavailableError, UserError
+from geomon.cli.service import Service
+from geomon.errors import UnavailableError
 from geomon.settings import Settings, load
 
 __all__ = ["gateway"]
@@ -199,25 +199,16 @@ def _time(posix_s: float) -> datetime | None:
 
 
 def _run(settings: Settings) -> None:
-    import uvloop  # noqa: PLC0415
-
     from geomon.gateway.house import Gateway  # noqa: PLC0415
-    from geomon.operations import logs  # noqa: PLC0415
-    from geomon.operations.health import HealthServer  # noqa: PLC0415
 
-    async def main() -> None:
-        log = logging.getLogger("geomon.gateway")
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+    service = Service("geomon.gateway")
+    log = service.log
+
+    async def serve() -> None:
+        stop = service.told_to_stop()
         house = Gateway(settings)
         async with AsyncExitStack() as stack:
-            if settings.gateway_web:
-                server = HealthServer(settings.gateway_web, house)
-                await server.start()
-                stack.push_async_callback(server.stop)
-                log.info("serving %s/healthz, /readyz and /metrics", server.url)
+            await service.tell_health(stack, settings.gateway_web, house)
             await stack.enter_async_context(house.running())
             # What was imported stays: the collector need not look through it with every upload.
             gc.collect()
@@ -227,14 +218,7 @@ def _run(settings: Settings) -> None:
             log.info("stopping: what is under way ends")
         log.info("the gateway has stopped")
 
-    as_json = logs.configure(settings.log_format)
+    service.log_as(settings.log_format)
     # How Kafka is doing is said by us, once; aiokafka says it at every attempt.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    uvloop.install()
-    try:
-        asyncio.run(main())
-    except UserError as error:
-        if not as_json:
-            raise
-        logging.getLogger("geomon.gateway").critical("%s", error)
-        raise SystemExit(1) from None
+    service.run(serve)

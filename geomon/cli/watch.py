@@ -20,23 +20,21 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
-from redis.retry import Retry
 
 from geomon.alerts import KINDS, SEVERITIES
 from geomon.cli.board import alert_line, heading
 from geomon.cli.output import json_option, talk
-from geomon.errors import SettingsError, UnavailableError
+from geomon.errors import UnavailableError
 from geomon.operations.canary import noted
 from geomon.settings import load
+from geomon.sinks.alertlog import connect
 from geomon.sinks.redis import log_key, public_url, why
 
 __all__ = ["watch"]
 
 ENTRIES_AT_ONCE = 200
 BLOCK_MS = 1000  # between two looks whether anyone still reads our output
-TIMEOUT_S = 10.0  # longer than a block, so that only a dead connection runs into it
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 CANARY_LOOK_S = 10.0
@@ -119,15 +117,7 @@ def watch(
     url = settings.redis
     if begin is None and not follow:
         begin = "0"
-    try:
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as error:
-        raise SettingsError(f"Redis URL {public_url(url)}: {error}") from error
+    client = connect(url)
     wanted = _Wanted(districts, kinds, severities)
     try:
         with client:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
 
 from geomon.cli.options import city_option, config_option
-from geomon.errors import UnavailableError, UserError
+from geomon.cli.service import Service
+from geomon.errors import UnavailableError
 from geomon.settings import Settings, WatchedSettings
 from geomon.topics import EVENTS, differences, wanted
 from geomon.zones.index import zones_for
@@ -49,23 +47,17 @@ def _run(watched: WatchedSettings) -> None:
     settings = watched.settings
     zones = zones_for(settings.city, extra=settings.city_extra, minus=settings.city_minus)
     # Faust is imported only where a stream is run.
-    import uvloop  # noqa: PLC0415
     from redis.exceptions import RedisError  # noqa: PLC0415
 
-    from geomon.operations import logs  # noqa: PLC0415
-    from geomon.operations.health import HealthServer  # noqa: PLC0415
     from geomon.sinks.redis import public_url, why  # noqa: PLC0415
     from geomon.stream.worker import Worker  # noqa: PLC0415
 
-    as_json = False
+    service = Service("geomon")
+    log = service.log
 
-    async def main() -> None:
-        log = logging.getLogger("geomon")
+    async def serve() -> None:
         partitions, warnings = await _topics(settings)
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+        stop = service.told_to_stop()
         judge = Worker(
             settings,
             zones,
@@ -79,32 +71,19 @@ def _run(watched: WatchedSettings) -> None:
             where = public_url(settings.redis)
             raise UnavailableError(f"Redis at {where}: {why(error)}") from None
         # What keeps it from starting is said in one line; from here on there is a log.
-        nonlocal as_json
-        as_json = logs.configure(settings.log_format)
+        service.log_as(settings.log_format)
         for warning in warnings:
             log.warning("%s", warning)
         async with AsyncExitStack() as stack:
             # First, so that it tells of the recovery; what it has no answer to yet, it says so.
-            if settings.web:
-                server = HealthServer(settings.web, judge.vitals)
-                await server.start()
-                stack.push_async_callback(server.stop)
-                log.info("serving %s/healthz, /readyz and /metrics", server.url)
+            await service.tell_health(stack, settings.web, judge.vitals)
             await stack.enter_async_context(judge.running())
             log.info("the worker is running")
             await judge.until_stopped(stop)
         events, alerts = judge.counts["events"], judge.counts["alerts"]
         log.info("stopped after %s events and %s alerts", f"{events:,}", f"{alerts:,}")
 
-    uvloop.install()
-    try:
-        asyncio.run(main())
-    except UserError as error:
-        if not as_json:
-            raise
-        # Whoever reads lines of JSON is to find the last one among them.
-        logging.getLogger("geomon").critical("%s", str(error))
-        raise SystemExit(1) from None
+    service.run(serve)
 
 
 async def _topics(settings: Settings) -> tuple[int, list[str]]:

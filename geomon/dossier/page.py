@@ -1,14 +1,9 @@
-"""A dossier as one HTML page: opens offline, prints on A4.
-
-No script and, by its Content-Security-Policy, no network: a person's dossier must not leave the
-machine through its own page.
-"""
+"""A dossier as one HTML page: opens offline, prints on A4."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
-from importlib import resources
 from pathlib import Path
 
 from geomon.dossier.bands import CHECK_IN_COLOURS, MOST_DAYS, WHERE_COLOURS, days, overview
@@ -16,6 +11,7 @@ from geomon.dossier.entries import Dossier
 from geomon.dossier.tables import Table, notes, tables
 from geomon.dossier.wording import Wording
 from geomon.errors import UserError
+from geomon.picture.sheet import figure, sheet, table
 
 __all__ = ["dossier_page", "write_page"]
 
@@ -43,27 +39,24 @@ def dossier_page(dossier: Dossier, names: Mapping[str, str], utc_offset_s: int) 
     """Give the page as text: the same dossier is the same page."""
     words = Wording(names, utc_offset_s)
     parts = {
-        "title": escape(f"{dossier.supervisee_id} 一人一档 dossier"),
         "times": escape(f"times 时间 {words.offset}"),
         "body": "".join(_body(dossier, words, utc_offset_s)),
         "notes": "".join(f"<li>{escape(note)}</li>" for note in notes(dossier)),
     }
-    page = resources.files("geomon.dossier").joinpath("page.html").read_text(encoding="utf-8")
-    pieces = page.split("@@")  # text, slot, text, slot, ... text
-    pieces[1::2] = [parts[slot] for slot in pieces[1::2]]
-    return "".join(pieces)
+    title = f"{dossier.supervisee_id} 一人一档 dossier"
+    return sheet("geomon.dossier", title, parts, language="zh")
 
 
 def _body(dossier: Dossier, words: Wording, utc_offset_s: int) -> Iterator[str]:
-    for table in tables(dossier, words, most=MOST_LISTED):
-        yield _table(table)
+    for found in tables(dossier, words, most=MOST_LISTED):
+        yield _table(found)
         # What is urgent first, then the whole at a glance, then all of it.
-        if table.section == "person":
-            yield _figure("时间线 Timeline", overview(dossier, words, utc_offset_s), _keys(words))
-        elif table.section == "presence":
+        if found.section == "person":
+            yield figure("时间线 Timeline", overview(dossier, words, utc_offset_s), _keys(words))
+        elif found.section == "presence":
             svg = days(dossier, words, utc_offset_s)
             title = f"逐日位置 Day by day (the newest {MOST_DAYS} days, midnight to midnight)"
-            yield _figure(title, svg, _where_keys(words)) if svg else ""
+            yield figure(title, svg, _where_keys(words)) if svg else ""
 
 
 def _keys(words: Wording) -> Iterator[tuple[str, str]]:
@@ -78,30 +71,14 @@ def _where_keys(words: Wording) -> Iterator[tuple[str, str]]:
         yield colour, words.label("where", where)
 
 
-def _figure(title: str, svg: str, keys: Iterable[tuple[str, str]]) -> str:
-    legend = "".join(
-        f'<span><i style="background:{colour}"></i>{escape(label)}</span>' for colour, label in keys
-    )
-    return f'<figure><h2>{escape(title)}</h2>{svg}<div class="legend">{legend}</div></figure>'
-
-
-def _table(table: Table) -> str:
-    title = f"<h2>{escape(table.title)}</h2>"
-    if not table.rows:
+def _table(found: Table) -> str:
+    title = f"<h2>{escape(found.title)}</h2>"
+    if not found.rows:
         return title
-    columns = table.columns
-    head = ""
-    if table.section != "person":
-        cells = "".join(f"<th>{escape(column)}</th>" for column in columns)
-        head = f"<thead><tr>{cells}</tr></thead>"
-    rows = "".join(
-        f"<tr>{''.join(_cell(row[column]) for column in columns)}</tr>" for row in table.rows
-    )
+    columns = found.columns
+    rows = ([row[column] for column in columns] for row in found.rows)
+    heading = () if found.section == "person" else columns
     more = ""
-    if table.left_out:
-        more = f'<p class="more">… 另有 and {table.left_out:,} earlier (--json lists them all)</p>'
-    return f"{title}<table>{head}<tbody>{rows}</tbody></table>{more}"
-
-
-def _cell(text: str) -> str:
-    return f"<td{' class=short' if len(text) <= SHORT else ''}>{escape(text)}</td>"
+    if found.left_out:
+        more = f'<p class="more">… 另有 and {found.left_out:,} earlier (--json lists them all)</p>'
+    return title + table(heading, rows, short=SHORT) + more

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-import msgspec
-
 from geomon.alerts import KINDS
 from geomon.dossier.entries import MARKS, AlertTold, DisposalEntry, EpisodeEntry
+from geomon.sinks.alertform import AlertData, AlertForm, AlertReader, AwareTime
 
 __all__ = ["Record", "alerts_told", "decode_event", "episodes_of", "merged", "posix"]
 
@@ -33,41 +32,26 @@ class Record(NamedTuple):
     kept_from_s: int = 0
 
 
-class _Data(msgspec.Struct):
-    episode: str
-    kind: str
-    phase: str
-    since: str
+class _Data(AlertData, kw_only=True):
+    since: AwareTime
     reason: str
-    detected: str | None = None
-    until: str | None = None
-    out_of_supervision_since: str | None = None
+    detected: AwareTime | None = None
+    until: AwareTime | None = None
+    out_of_supervision_since: AwareTime | None = None
     cause: str | None = None
     place: str | None = None
     evidence: list[Any] | None = None
     proposal: dict[str, Any] | None = None
 
 
-class _CloudEvent(msgspec.Struct):
-    id: str
-    subject: str
-    time: str
-    data: _Data
+_reader = AlertReader(AlertForm[_Data])
 
 
 def decode_event(raw: bytes) -> dict[str, Any]:
     """Decode an alert of the log; raises `ValueError` when it is none."""
-    try:
-        event = msgspec.json.decode(raw, type=dict[str, Any])
-        said = msgspec.convert(event, _CloudEvent)
-        data = said.data
-        cause_since = data.cause.rpartition("/")[2] if data.cause else None
-        times = (said.time, data.since, data.detected, data.until, cause_since)
-        for text in (*times, data.out_of_supervision_since):
-            posix(text)
-        _number(said.id)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ValueError(f"not an alert: {error}") from None
+    said, event = _reader.decode_whole(raw)
+    _ = said.number
+    posix(said.data.cause.rpartition("/")[2] if said.data.cause else None)
     return event
 
 

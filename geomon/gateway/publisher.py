@@ -7,6 +7,9 @@ have the event (acks=all, an idempotent producer), and not sooner.
 answered for `timeout_s`, `put` raises `Busy` at once, and the device keeps what it has. An event
 that was given up on here may still arrive in Kafka later: then it comes twice, and changes nothing
 twice, since positions are known by device and time.
+
+Events for one partition travel together: while one load is under way the next one fills. That is
+what aiokafka does by itself with single messages, at several times the work for each of them.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     UnknownTopicOrPartitionError,
 )
+from aiokafka.partitioner import murmur2
 
 from geomon.errors import GeomonError, UnavailableError
 from geomon.events import MAX_BYTES
@@ -31,11 +35,15 @@ from geomon.topics import EVENTS, REJECTED
 
 __all__ = ["Busy", "Publisher"]
 
-#: What an event weighs in memory besides its bytes: futures, a place in a batch, the key.
+#: What an event weighs in memory besides its bytes: a future, a place in a batch, the key.
 _OVERHEAD_BYTES = 1_024
 _BATCH_BYTES = 256 << 10
+#: Kafka's limit on the topic is twice the contract's; a batch of one may be so big.
+_MOST_REQUEST_BYTES = 2 * MAX_BYTES
 #: How often those that waited too long are looked for, and Kafka is tried again.
 _SWEEP_S, _AGAIN_S = 0.25, 1.0
+#: For what was given up on to be told so, when a producer is closed.
+_CLOSING_S = 1.0
 _log = logging.getLogger("geomon.gateway")
 
 
@@ -48,6 +56,49 @@ class _Counts(Protocol):
     def observe(self, name: str, value: float) -> None: ...
 
 
+class _Load:
+    """Events that go to one partition together, and who waits for them."""
+
+    __slots__ = ("batch", "begun_s", "bytes", "number", "waiting")
+
+    def __init__(self, batch: Any, number: int, begun_s: float) -> None:
+        self.batch = batch
+        self.number = number
+        self.begun_s = begun_s
+        self.bytes = 0
+        self.waiting: list[asyncio.Future[None]] = []
+
+
+class _Lane:
+    """The way to one partition: the first load is under way, the last one still takes events."""
+
+    __slots__ = ("loads", "partition", "task", "topic")
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self.topic, self.partition = topic, partition
+        self.loads: deque[_Load] = deque()
+        self.task: asyncio.Task[None] | None = None
+
+
+class _Line:
+    """A producer that is connected, and the lanes to the partitions as far as they were used."""
+
+    __slots__ = ("lanes", "partitions", "producer")
+
+    def __init__(self, producer: Any) -> None:
+        self.producer = producer
+        self.partitions: dict[str, int] = {}  # how many a topic has
+        self.lanes: dict[tuple[str, int], _Lane] = {}
+
+    def lane(self, topic: str, key: bytes) -> _Lane:
+        """Give the lane of a key, as Java's client would choose the partition."""
+        partition = (murmur2(key) & 0x7FFFFFFF) % self.partitions[topic]
+        lane = self.lanes.get((topic, partition))
+        if lane is None:
+            lane = self.lanes[topic, partition] = _Lane(topic, partition)
+        return lane
+
+
 class Publisher:
     """Puts events into Kafka. It starts without Kafka, and finds it when it comes back."""
 
@@ -56,13 +107,12 @@ class Publisher:
         self._metrics = metrics
         self._most_bytes = most_bytes
         self._timeout_s = timeout_s
-        self._producer: Any = None
+        self._line: _Line | None = None
         self._broken = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._number = 0
-        self._flying: OrderedDict[int, float] = OrderedDict()  # begun, by number
+        self._loads: OrderedDict[int, _Load] = OrderedDict()  # by number, so the oldest first
         self._bytes = 0
-        self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()  # by deadline
         self._sweep: asyncio.TimerHandle | None = None
         self._heard_s = float("-inf")  # when Kafka last had something
         self._why = "not connected yet"
@@ -78,9 +128,9 @@ class Publisher:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
             self._keeper = None
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _close(producer, within_s)
+        line, self._line = self._line, None
+        if line is not None:
+            await _close(line, within_s)
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
@@ -92,7 +142,7 @@ class Publisher:
 
     def trouble(self) -> str:
         """Say why nothing could be put now; empty when it could."""
-        if self._producer is None:
+        if self._line is None:
             return f"Kafka at {self._kafka}: {self._why}"
         if self._is_stuck(asyncio.get_running_loop().time()):
             return f"Kafka at {self._kafka} has not answered for {self._timeout_s:g} s"
@@ -105,67 +155,98 @@ class Publisher:
 
         Raises `Busy`: at once when Kafka is away or too much waits, or after `timeout_s`.
         """
-        producer = self._producer
+        line = self._line
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         size = len(value) + _OVERHEAD_BYTES
-        if producer is None or self._is_stuck(begun_s) or self._bytes + size > self._most_bytes:
+        if line is None or self._is_stuck(begun_s) or self._bytes + size > self._most_bytes:
             raise Busy(self.trouble() or f"{self._bytes:,} bytes wait for Kafka")
-        self._number += 1
-        number = self._number
-        self._flying[number] = begun_s
+        if size > _MOST_REQUEST_BYTES:
+            raise Busy(f"an event of {len(value):,} bytes")
+        load = self._loaded(line, topic, key.encode(), value, begun_s)
+        load.bytes += size
         self._bytes += size
-        try:
-            sent: asyncio.Future[Any] = await producer.send(topic, value, key=key.encode())
-        except BaseException as error:
-            self._landed(number, size)
-            self._judge(producer, error)
-            if isinstance(error, KafkaError):
-                raise Busy(type(error).__name__) from None
-            raise
         done: asyncio.Future[None] = loop.create_future()
-
-        def arrived(sent: asyncio.Future[Any]) -> None:
-            self._landed(number, size)
-            error = None if sent.cancelled() else sent.exception()
-            if error is not None or sent.cancelled():
-                self._judge(producer, error)
-                if not done.done():
-                    done.set_exception(Busy(type(error).__name__))
-                return
-            self._heard_s = now_s = loop.time()
-            self._metrics.observe("geomon_gateway_publish_seconds", now_s - begun_s)
-            if not done.done():
-                done.set_result(None)
-
-        sent.add_done_callback(arrived)
-        self._waiting.append((begun_s + self._timeout_s, done))
-        if self._sweep is None:
-            self._sweep = loop.call_later(_SWEEP_S, self._give_up)
+        load.waiting.append(done)
         await done
+        self._metrics.observe("geomon_gateway_publish_seconds", loop.time() - begun_s)
+
+    def _loaded(self, line: _Line, topic: str, key: bytes, value: bytes, begun_s: float) -> _Load:
+        """Give the load that an event was put on: one that has room, or a new one."""
+        lane = line.lane(topic, key)
+        if lane.loads:
+            load = lane.loads[-1]
+            # It takes nothing when it is under way, or full.
+            if load.batch.append(timestamp=None, key=key, value=value) is not None:
+                return load
+        self._number += 1
+        load = _Load(line.producer.create_batch(), self._number, begun_s)
+        load.batch.append(timestamp=None, key=key, value=value)
+        lane.loads.append(load)
+        self._loads[load.number] = load
+        if lane.task is None:
+            lane.task = asyncio.create_task(self._carry(line, lane))
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(_SWEEP_S, self._give_up)
+        return load
+
+    async def _carry(self, line: _Line, lane: _Lane) -> None:
+        """Bring the loads of a lane to Kafka, one after the other, until there are none."""
+        try:
+            while lane.loads:
+                error = await self._send(line, lane, lane.loads[0])
+                self._landed(lane.loads.popleft(), error)
+        finally:
+            lane.task = None
+            while lane.loads:  # it was cut off
+                self._landed(lane.loads.popleft(), KafkaTimeoutError())
+
+    async def _send(self, line: _Line, lane: _Lane, load: _Load) -> Exception | None:
+        """Send a load; return when Kafka has it, or with the reason why it may not have it."""
+        load.batch.close()
+        producer = line.producer
+        try:
+            # There may be more partitions than there were.
+            line.partitions[lane.topic] = len(await producer.partitions_for(lane.topic))
+            await (await producer.send_batch(load.batch, lane.topic, partition=lane.partition))
+        except Exception as error:  # whatever it is, the device is to come again
+            self._judge(line, error)
+            return error
+        self._heard_s = asyncio.get_running_loop().time()
+        return None
+
+    def _landed(self, load: _Load, error: Exception | None) -> None:
+        """Tell those who wait for a load what became of it."""
+        if self._loads.pop(load.number, None) is not None:
+            self._bytes -= load.bytes
+        for done in load.waiting:
+            if done.done():
+                continue
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(Busy(type(error).__name__))
 
     def _is_stuck(self, now_s: float) -> bool:
         """Say whether something waits for too long, and nothing else got through meanwhile."""
-        if not self._flying:
-            return False
-        oldest_s = next(iter(self._flying.values()))
-        return now_s - max(oldest_s, self._heard_s) > self._timeout_s
-
-    def _landed(self, number: int, size: int) -> None:
-        if self._flying.pop(number, None) is not None:
-            self._bytes -= size
+        for oldest in self._loads.values():
+            return now_s - max(oldest.begun_s, self._heard_s) > self._timeout_s
+        return False
 
     def _give_up(self) -> None:
         """Tell those who waited too long that Kafka is busy; what they sent is still under way."""
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        while self._waiting and (self._waiting[0][0] <= now_s or self._waiting[0][1].done()):
-            _, done = self._waiting.popleft()
-            if not done.done():
-                done.set_exception(Busy(f"no answer within {self._timeout_s:g} s"))
-        self._sweep = loop.call_later(_SWEEP_S, self._give_up) if self._waiting else None
+        for load in self._loads.values():
+            if load.begun_s + self._timeout_s > now_s:
+                break
+            for done in load.waiting:
+                if not done.done():
+                    done.set_exception(Busy(f"no answer within {self._timeout_s:g} s"))
+            load.waiting.clear()
+        self._sweep = loop.call_later(_SWEEP_S, self._give_up) if self._loads else None
 
-    def _judge(self, producer: Any, error: BaseException | None) -> None:
+    def _judge(self, line: _Line, error: Exception) -> None:
         """Replace a producer that says it cannot go on.
 
         An idempotent producer numbers what it sends. Once a number is lost (a batch given up on, a
@@ -173,33 +254,34 @@ class Publisher:
         """
         passing = (KafkaTimeoutError, MessageSizeTooLargeError)
         if isinstance(error, KafkaError) and not isinstance(error, passing):
-            self._fail(producer, type(error).__name__)
+            self._fail(line, type(error).__name__)
 
-    def _fail(self, producer: Any, why: str) -> None:
-        if producer is self._producer:
+    def _fail(self, line: _Line, why: str) -> None:
+        if line is self._line:
             self._why = why
-            self._producer = None
+            self._line = None
             self._broken.set()
 
     async def _keep_connected(self) -> None:
         """Hold a producer that works, for as long as the gateway runs."""
         told = ""
         while True:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._kafka,
-                client_id="geomon-gateway",
-                acks="all",
-                enable_idempotence=True,
-                max_batch_size=_BATCH_BYTES,
-                # Kafka's limit on the topic is twice the contract's; a batch of one may be so big.
-                max_request_size=2 * MAX_BYTES,
-                request_timeout_ms=max(1_000, round(self._timeout_s * 1000)),
-                metadata_max_age_ms=60_000,
+            line = _Line(
+                AIOKafkaProducer(
+                    bootstrap_servers=self._kafka,
+                    client_id="geomon-gateway",
+                    acks="all",
+                    enable_idempotence=True,
+                    max_batch_size=_BATCH_BYTES,
+                    max_request_size=_MOST_REQUEST_BYTES,
+                    request_timeout_ms=max(1_000, round(self._timeout_s * 1000)),
+                    metadata_max_age_ms=60_000,
+                )
             )
             try:
-                await producer.start()
+                await line.producer.start()
                 for topic in (EVENTS, REJECTED):
-                    await _find(producer, topic)
+                    line.partitions[topic] = await _find(line.producer, topic)
             except (
                 KafkaError,
                 OSError,
@@ -211,44 +293,50 @@ class Publisher:
                 if self._why != told:
                     _log.warning("Kafka at %s: %s", self._kafka, self._why)
                     told = self._why
-                await _close(producer, 0.0)
+                await _close(line, 0.0)
                 await asyncio.sleep(_AGAIN_S)
                 continue
             except BaseException:
-                await _close(producer, 0.0)
+                await _close(line, 0.0)
                 raise
             _log.info("connected to Kafka at %s", self._kafka)
             told = ""
             self._broken.clear()
             self._heard_s = asyncio.get_running_loop().time()
-            self._producer = producer
+            self._line = line
             await self._broken.wait()
             _log.warning("the producer cannot go on (%s): a new one is made", self._why)
-            await _close(producer, 0.0)
+            await _close(line, 0.0)
 
 
-async def _find(producer: Any, topic: str) -> None:
-    """Look for a topic, so that a send need not."""
+async def _find(producer: Any, topic: str) -> int:
+    """Look for a topic, so that a send need not; give how many partitions it has."""
     try:
-        await producer.partitions_for(topic)
+        return len(await producer.partitions_for(topic))
     except UnknownTopicOrPartitionError:
         raise UnavailableError(
             f"there is no topic {topic}: `geomon topics create` makes it"
         ) from None
 
 
-async def _close(producer: Any, within_s: float) -> None:
+async def _close(line: _Line, within_s: float) -> None:
     """Close a producer; what it still holds has so long to arrive.
 
     Its own `stop` waits for ever while Kafka is away, since an idempotent producer gives nothing up
     by itself.
     """
-    if within_s > 0:
-        with contextlib.suppress(asyncio.TimeoutError, KafkaError):
-            await asyncio.wait_for(producer.flush(), within_s)
+    producer = line.producer
+    carrying = [lane.task for lane in line.lanes.values() if lane.task is not None]
+    if carrying and within_s > 0:
+        await asyncio.wait(carrying, timeout=within_s)
     producer._message_accumulator.fail_all(KafkaTimeoutError())
+    if carrying:
+        _, late = await asyncio.wait(carrying, timeout=_CLOSING_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
     with contextlib.suppress(asyncio.TimeoutError, KafkaError):
-        await asyncio.wait_for(producer.stop(), 1.0)
+        await asyncio.wait_for(producer.stop(), _CLOSING_S)
     with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError, KafkaError):
-        await asyncio.wait_for(producer._sender.close(), 1.0)
+        await asyncio.wait_for(producer._sender.close(), _CLOSING_S)
     await producer.client.close()

@@ -35,6 +35,7 @@ from geomon.picture.scene import (
     outlines,
     scene_of,
 )
+from geomon.picture.sheet import sheet
 from geomon.picture.track import Story
 
 __all__ = ["draw_html"]
@@ -66,8 +67,6 @@ def draw_html(
     names = {adcode: name for adcode, name, _ in (*places, *districts)}
     viewer = resources.files("geomon.picture").joinpath("viewer.js").read_text(encoding="utf-8")
     parts = {
-        "policy": _policy(viewer),
-        "title": escape(title),
         "tabs": "".join(_tab(scene, i) for i, scene in enumerate(scenes)),
         "clock": f"times {CHINA_TIME} · positions WGS-84",
         "cases": "".join(_case(scene, i, names) for i, scene in enumerate(scenes)),
@@ -75,11 +74,9 @@ def draw_html(
         "data": _data(scenes, city_geometry, districts, places, names),
         "script": viewer,
     }
-    page = resources.files("geomon.picture").joinpath("page.html").read_text(encoding="utf-8")
-    pieces = page.split("@@")  # text, slot, text, slot, ... text
-    pieces[1::2] = [parts[slot] for slot in pieces[1::2]]
+    page = sheet("geomon.picture", title, parts, policy=_policy(viewer))
     try:
-        path.write_text("".join(pieces), encoding="utf-8")
+        path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 

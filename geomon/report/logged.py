@@ -1,27 +1,18 @@
-"""One alert as the log holds it, with what a report asks of it and no more.
-
-An alert of the log carries its evidence, a kilobyte or two. A report over a year reads hundreds of
-thousands of them, so what it does not ask for is never built: the decoder skips it.
-"""
+"""One alert as the log holds it, with what a report asks of it and no more."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from sys import intern
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from geomon.events import EPOCH, FIRST_S, LAST_S
+from geomon.sinks.alertform import AlertData, AlertForm, AlertReader, AwareTime, Phase
 
 __all__ = ["LoggedAlert", "MissedWindow", "Proposal", "alert_from", "decode_alert"]
-
-AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
-Phase = Literal["opened", "updated", "closed"]
-
-_ID = re.compile(r"(.+)#([1-9][0-9]{0,8})", re.DOTALL)
 
 
 class MissedWindow(NamedTuple):
@@ -60,10 +51,7 @@ class LoggedAlert(msgspec.Struct, gc=False):
     windows: tuple[MissedWindow, ...]
 
 
-class _Data(msgspec.Struct, gc=False):
-    episode: str
-    kind: str
-    phase: Phase
+class _Data(AlertData, kw_only=True, gc=False):
     since: AwareTime
     detected: AwareTime | None = None
     until: AwareTime | None = None
@@ -77,19 +65,12 @@ class _Data(msgspec.Struct, gc=False):
     detail: Any = None
 
 
-class _CloudEvent(msgspec.Struct, gc=False):
-    id: str
-    subject: str
-    time: AwareTime
-    data: _Data
-
-
 class _Window(msgspec.Struct):
     from_: AwareTime = msgspec.field(name="from")
     until: AwareTime
 
 
-_decoder = msgspec.json.Decoder(_CloudEvent)
+_reader = AlertReader(AlertForm[_Data])
 
 
 def decode_alert(raw: bytes) -> LoggedAlert:
@@ -97,13 +78,7 @@ def decode_alert(raw: bytes) -> LoggedAlert:
 
     Raises `ValueError`, in one line, when it is none.
     """
-    try:
-        event = _decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"not an alert: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"not JSON: {error}") from None
-    return _logged(event)
+    return _logged(_reader.decode(raw))
 
 
 def alert_from(event: Mapping[str, Any]) -> LoggedAlert:
@@ -111,20 +86,14 @@ def alert_from(event: Mapping[str, Any]) -> LoggedAlert:
 
     Raises `ValueError`, in one line, when it is none.
     """
-    try:
-        return _logged(msgspec.convert(event, _CloudEvent))
-    except msgspec.ValidationError as error:
-        raise ValueError(f"not an alert: {error}") from None
+    return _logged(_reader.convert(event))
 
 
-def _logged(event: _CloudEvent) -> LoggedAlert:
+def _logged(event: AlertForm[_Data]) -> LoggedAlert:
     data = event.data
-    name = _ID.fullmatch(event.id)
-    if name is None or name[1] != data.episode:
-        raise ValueError("not an alert: its id is not a number of its episode")
     return LoggedAlert(
         episode=data.episode,
-        number=int(name[2]),
+        number=event.number,
         # The same few words stand in every alert: kept once, they cost nothing.
         supervisee_id=intern(event.subject),
         kind=intern(data.kind),

@@ -1,18 +1,14 @@
-"""A report as one HTML page: opens offline, prints on A4.
-
-No script and, by its Content-Security-Policy, no network: names and movements of people must not
-leave the machine through their own report.
-"""
+"""A report as one HTML page: opens offline, prints on A4."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
-from importlib import resources
 from pathlib import Path
 
 from geomon.errors import UserError
 from geomon.picture.legend import colour_of, kind_label
+from geomon.picture.sheet import figure, sheet, table
 from geomon.report.figures import CATEGORIES
 from geomon.report.plots import MOST_PEOPLE, alarms_by_day, breaches_by_person, delays
 from geomon.report.rows import by_kind
@@ -43,16 +39,12 @@ def write_page(report: Report, names: Mapping[str, str], path: Path) -> None:
 def report_page(report: Report, names: Mapping[str, str]) -> str:
     """Give the page as text: the same report is the same page."""
     parts = {
-        "title": escape(TITLE),
         "period": escape(f"{period(report)} · {_log(report)}"),
         "tiles": "".join(_tiles(report)),
         "body": "".join(_body(report, names)),
         "notes": "".join(f"<li>{escape(note)}</li>" for note in notes(report)),
     }
-    page = resources.files("geomon.report").joinpath("page.html").read_text(encoding="utf-8")
-    pieces = page.split("@@")  # text, slot, text, slot, ... text
-    pieces[1::2] = [parts[slot] for slot in pieces[1::2]]
-    return "".join(pieces)
+    return sheet("geomon.report", TITLE, parts)
 
 
 def _log(report: Report) -> str:
@@ -94,29 +86,11 @@ def _body(report: Report, names: Mapping[str, str]) -> Iterator[str]:
 
 
 def _drawing(title: str, svg: str, kinds: Iterable[str]) -> str:
-    keys = "".join(
-        f'<span><i style="background:{colour_of(kind)}"></i>'
-        f"{escape(kind_label(kind)[1])} {escape(kind_label(kind)[0])}</span>"
-        for kind in kinds
-    )
-    return f'<figure><h2>{escape(title)}</h2>{svg}<div class="legend">{keys}</div></figure>'
+    labels = ((kind, kind_label(kind)) for kind in kinds)
+    return figure(title, svg, ((colour_of(kind), f"{zh} {en}") for kind, (en, zh) in labels))
 
 
 def _table(section: Section) -> str:
-    head = "".join(f"<th>{_lines(column)}</th>" for column in section.rows[0])
-    rows = "".join(
-        f"<tr>{''.join(_cell(cell) for cell in row.values())}</tr>" for row in section.rows
-    )
+    rows = (row.values() for row in section.rows)
     more = f'<p class="more">… and {section.left_out:,} more</p>' if section.left_out else ""
-    return (
-        f"<h2>{escape(section.title)}</h2>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}"
-    )
-
-
-def _cell(text: str) -> str:
-    return f"<td{' class=short' if len(text) <= SHORT else ''}>{escape(text)}</td>"
-
-
-def _lines(text: str) -> str:
-    return "<br>".join(map(escape, text.split("\n")))
+    return f"<h2>{escape(section.title)}</h2>{table(section.rows[0], rows, short=SHORT)}{more}"

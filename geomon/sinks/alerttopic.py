@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from geomon.cluster import Cluster
 from geomon.errors import UnavailableError
+from geomon.sinks.alertform import AlertData, AlertForm, AlertReader
 from geomon.topics import ALERTS
 
 __all__ = ["TopicAlert", "alerts_in_topic"]
@@ -38,25 +38,13 @@ class TopicAlert(NamedTuple):
 _NOTHING = TopicAlert("", None)
 
 
-class _Data(msgspec.Struct, gc=False):
-    episode: str
-    kind: str
-    phase: Literal["opened", "updated", "closed"]
+class _Data(AlertData, kw_only=True, gc=False):
+    """What delivery to Redis needs of an alert."""
+
     district: str | None = None
 
 
-class _Form(msgspec.Struct, gc=False):
-    """What delivery to Redis needs of an alert."""
-
-    id: str
-    type: str
-    subject: str
-    time: Annotated[datetime, msgspec.Meta(tz=True)]
-    data: _Data
-
-
-_form = msgspec.json.Decoder(_Form)
-_whole = msgspec.json.Decoder(dict[str, Any])
+_reader = AlertReader(AlertForm[_Data])
 
 
 async def alerts_in_topic(
@@ -131,10 +119,12 @@ async def _read(
                 break
             where = f"{ALERTS}/{record.partition}/{record.offset}"
             try:
-                time_s = max(time_s, _form.decode(record.value or b"").time.timestamp())
-                yield time_s, TopicAlert(where, _whole.decode(record.value))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                yield time_s, TopicAlert(where, None, _trouble(error))
+                form, alert = _reader.decode_whole(record.value or b"")
+            except ValueError as error:
+                yield time_s, TopicAlert(where, None, str(error))
+                continue
+            time_s = max(time_s, form.time.timestamp())
+            yield time_s, TopicAlert(where, alert)
         before, at = at, await consumer.position(part)
         if at > before:
             heard_s = loop.time()
@@ -162,10 +152,3 @@ async def _by_time(
         number = min(heads, key=lambda n: (heads[n][0], n))
         yield heads[number][1]
         await advance(number)
-
-
-def _trouble(error: Exception) -> str:
-    # Only what msgspec says of a wrong form is free of what the message says.
-    if isinstance(error, msgspec.ValidationError):
-        return f"not an alert: {error}"
-    return "not JSON"

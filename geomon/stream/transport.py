@@ -34,6 +34,8 @@ from geomon.stream.people import PeopleTable
 __all__ = ["Consumer", "Transport", "raw_of"]
 
 FETCH_WAIT_MS = 100
+#: How often events that seem to be missing are asked for again.
+_GAP_TRIES = 3
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -66,6 +68,11 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 class Consumer(driver.Consumer):
     """Faust's consumer, which gives events to an inbox and commits what a ledger calls safe."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._expected: dict[TP, int] = {}  # offset that comes next; not there = do not hand on
+        self._gaps: dict[TP, tuple[int, int]] = {}  # how often it did not come, and which
+        super().__init__(*args, **kwargs)
+
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -93,10 +100,18 @@ class Consumer(driver.Consumer):
         for tp in self.events():
             self._committed_offset.pop(tp, None)  # what the broker says counts, not what was tried
         await super().perform_seek()
-        fresh = [tp for tp in self.events() if not self.committed(tp)]
+        begins = {tp: self.committed(tp) for tp in self.events()}
+        fresh = [tp for tp, offset in begins.items() if not offset]
         if fresh:
             first = await self.earliest_offsets(*fresh)
-            await self.seek_wait({tp: first.get(tp) or 0 for tp in fresh})
+            begins.update({tp: first.get(tp) or 0 for tp in fresh})
+            await self.seek_wait({tp: begins[tp] for tp in fresh})
+        self._expected = begins
+        self._gaps.clear()
+
+    def forget_position(self) -> None:
+        """Hand on no more events until it is known again from where on."""
+        self._expected = {}
 
     async def _commit_offsets(
         self, offsets: Mapping[TP, int], start_new_transaction: bool = True
@@ -163,7 +178,31 @@ class Consumer(driver.Consumer):
             if active is None or tp in active or tp in self._buffered_partitions:
                 await self._hand_on(tp, batch)
 
+    async def _hand_on_events(self, tp: TP, batch: Sequence[Any]) -> None:
+        """Put events in the inbox, each offset after the one before it, whatever was fetched when.
+
+        While partitions move, what had been fetched before a seek can come after it. Judged so, the
+        messages between would seem to be known already, and be lost.
+        """
+        expected = self._expected.get(tp)
+        if expected is None:
+            return
+        if batch[0].offset > expected:
+            times, where = self._gaps.get(tp, (0, expected))
+            times = times + 1 if where == expected else 1
+            self._gaps[tp] = (times, expected)
+            if times <= _GAP_TRIES:
+                await self.seek(tp, expected)
+                return
+            # They are really not there: deleted, or the mark of a sender's transaction.
+        news = [raw_of(record) for record in batch if record.offset >= expected]
+        if news and await self._desk.inbox.put(news):
+            self._expected[tp] = news[-1].offset + 1
+
     async def _hand_on(self, tp: TP, batch: Sequence[Any]) -> None:
+        if tp.topic == self._desk.events:
+            await self._hand_on_events(tp, batch)
+            return
         read = self._read_offset[tp]
         if read is not None and batch[0].offset < read:
             batch = [record for record in batch if record.offset >= read]
@@ -171,10 +210,7 @@ class Consumer(driver.Consumer):
                 return
         tables: Any = self.app.tables
         table = tables.recovery.tp_to_table.get(tp)
-        if tp.topic == self._desk.events:
-            if not await self._desk.inbox.put([_raw(record) for record in batch]):
-                return
-        elif isinstance(table, PeopleTable):
+        if isinstance(table, PeopleTable):
             table.take_in(tp.partition, batch)
             if len(batch) > 1:
                 tables.recovery.active_offsets[tp] = batch[-2].offset

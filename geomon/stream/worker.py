@@ -294,6 +294,7 @@ class Worker:
     # ── partitions that come and go ──────────────────────────────────────────────────────────
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
+        self.consumer.forget_position()
         await self._inbox.clear()
         await self._settle()
 
@@ -301,6 +302,7 @@ class Worker:
         self.desk.roll(partition).recover(key, record)
 
     async def _recovered(self) -> None:
+        self.consumer.forget_position()
         await self._inbox.clear()
         held = {tp.partition for tp in self.consumer.events()}
         self.desk.hold(held)

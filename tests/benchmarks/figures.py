@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Row", "table"]
+__all__ = ["Row", "line", "table"]
 
 #: Peers that only count in a plain Faust agent; the better one is what a worker is set against.
 PLAIN = ("faust-for", "faust-take")
@@ -110,14 +110,15 @@ def _ratio(row: Row, plain: Row | None) -> str | None:
 def _part(rows: Sequence[Row], *columns: Column) -> Iterator[str]:
     if not rows:
         return
-    yield _line(head for head, _ in columns)
-    yield _line("---" for _ in columns)
+    yield line(head for head, _ in columns)
+    yield line("---" for _ in columns)
     for row in rows:
-        yield _line(cell(row) for _, cell in columns)
+        yield line(cell(row) for _, cell in columns)
     yield ""
 
 
-def _line(cells: Iterable[Any]) -> str:
+def line(cells: Iterable[Any]) -> str:
+    """Give a line of a table."""
     texts = [
         "" if cell is None else f"{cell:,}" if isinstance(cell, int | float) else str(cell)
         for cell in cells

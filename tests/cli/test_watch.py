@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -26,19 +26,6 @@ from geomon.sinks.redis import RedisSink, log_key
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-c", "from geomon.cli import main; main()", "watch"]
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("GEOMON_")}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis() as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: EmbeddedRedis) -> Iterator[Any]:
-    with redis.Redis.from_url(server.url, decode_responses=True) as opened:
-        opened.flushall()
-        yield opened
 
 
 def alert(person: str, phase: str = "opened", **data: Any) -> dict[str, Any]:

@@ -114,13 +114,13 @@ def test_what_was_decided_later_is_not_as_it_was_then(zones: ZoneIndex) -> None:
         (b"", "truncated"),
         (b"{", "truncated"),
         (b"[]", "array"),
-        (b'{"id":"x#1","subject":"x","time":"2024-02-01T00:00:00Z"}', "data"),
-        (msgspec.json.encode(alert(LEFT, 1, "opened", "02-01 10:05") | {"id": "x#one"}), "one"),
-        (msgspec.json.encode(alert(LEFT, 1, "opened", "02-01 10:05") | {"time": "noon"}), "noon"),
-        (broken_data(until="then"), "then"),
+        (b'{"id":"x#1","type":"x","subject":"x","time":"2024-02-01T00:00:00Z"}', "data"),
+        (msgspec.json.encode(alert(LEFT, 1, "opened", "02-01 10:05") | {"id": "x#one"}), "its id"),
+        (msgspec.json.encode(alert(LEFT, 1, "opened", "02-01 10:05") | {"time": "noon"}), "time"),
+        (broken_data(until="then"), "until"),
         (broken_data(cause="SZ-0001/tamper/x"), "x"),
         (broken_data(evidence=3), "evidence"),
-        (b"\xff", "utf-8|character"),
+        (b"\xff", "UTF-8|character"),
     ],
 )
 def test_what_is_no_alert_is_said_to_be_none(broken: bytes, why: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import confluent_kafka.admin
 from aiokafka.admin import AIOKafkaAdminClient
 from confluent_kafka import (
     Consumer,
@@ -16,16 +17,11 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import (
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    NewTopic,
-    ResourceType,
-)
 
 from .recording import Line
+
+#: It does not say what it exports of its admin client.
+administration: Any = confluent_kafka.admin
 
 __all__ = ["Kafka", "Sending"]
 
@@ -41,14 +37,16 @@ class Kafka:
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, **_QUIET}, logger=_silent)
+        self._admin = administration.AdminClient(
+            {"bootstrap.servers": bootstrap, **_QUIET}, logger=_silent
+        )
 
     def create(
         self, topic: str, partitions: int, replicas: int, settings: dict[str, str] | None = None
     ) -> None:
         """Make a topic anew: one of that name that is there goes with all that is in it."""
         self.delete(topic)
-        wanted = NewTopic(topic, partitions, replicas, config=settings or {})
+        wanted = administration.NewTopic(topic, partitions, replicas, config=settings or {})
         end = time.monotonic() + _PATIENCE_S
         while True:
             try:
@@ -112,10 +110,11 @@ class Kafka:
         self._set_policy(topic, "compact")
 
     def _set_policy(self, topic: str, policy: str) -> None:
-        change = ConfigEntry(
-            "cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET
+        setting = administration.AlterConfigOpType.SET
+        change = administration.ConfigEntry("cleanup.policy", policy, incremental_operation=setting)
+        resource = administration.ConfigResource(
+            administration.ResourceType.TOPIC, topic, incremental_configs=[change]
         )
-        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])
         for answer in self._admin.incremental_alter_configs([resource]).values():
             answer.result()
 
@@ -229,9 +228,9 @@ class Sending:
                     return
                 self._outbox.put(self._topic, line.key, line.value)
                 self.sent += 1
-            while not self._outbox.is_empty() and not self._closing.is_set():
-                pass
-        except Exception as error:  # noqa: BLE001  (handed to whoever waits)
+            while not (self._outbox.is_empty() or self._closing.is_set()):
+                continue
+        except Exception as error:
             self._error = error
 
 
@@ -256,9 +255,7 @@ class _Outbox:
             logger=_silent,
         )
 
-    def put(
-        self, topic: str, key: bytes | None, value: bytes | None, partition: int = -1
-    ) -> None:
+    def put(self, topic: str, key: bytes | None, value: bytes | None, partition: int = -1) -> None:
         """Hand over a message; waits while there are too many. Raises `AssertionError`."""
         while True:
             try:
@@ -289,7 +286,7 @@ def send_now(bootstrap: str, topic: str, lines: Iterable[tuple[int, bytes | None
     outbox = _Outbox(bootstrap)
     for partition, key, value in lines:
         outbox.put(topic, key, value, partition)
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + _SENT_S
     while not outbox.is_empty():
         assert time.monotonic() < end, "messages cannot be sent"
 

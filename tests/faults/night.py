@@ -1,12 +1,12 @@
 """One night in a duty room: brokers, a Redis, workers, and a recording that is being sent.
 
-    with Night(cluster, folder) as night:
-        first, second = night.workers(2)
-        night.send(recording)
-        night.until_told(0.3)
-        first.kill()
-        night.worker()
-        night.ends_as_replayed()
+with Night(cluster, folder) as night:
+    first, second = night.workers(2)
+    night.send(recording)
+    night.until_told(0.3)
+    first.kill()
+    night.worker()
+    night.ends_as_replayed()
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import asyncio
 import itertools
 import os
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -42,7 +43,7 @@ from .broker import Kafka, Sending, send_now
 from .process import WorkerProcess
 from .recording import Recording
 
-__all__ = ["CLUSTER_SETTINGS", "PARTITIONS", "SESSION_S", "Night", "eventually"]
+__all__ = ["CLUSTER_SETTINGS", "PARTITIONS", "SESSION_S", "Night", "free_port"]
 
 T = TypeVar("T")
 
@@ -69,18 +70,23 @@ class Night:
     `settings` go to every worker, over those of a recording that is judged by its own clock.
     """
 
-    def __init__(self, cluster: KafkaCluster, folder: Path, *, brokers: int = 1, **settings: Any) -> None:
+    def __init__(
+        self, cluster: KafkaCluster, folder: Path, *, brokers: int = 1, **settings: Any
+    ) -> None:
         self.cluster = cluster
         self.folder = folder
         self.kafka = Kafka(cluster.bootstrap)
         self.app_id = f"night-{os.getpid()}-{next(_names)}"
         self.redis = EmbeddedRedis(directory=folder / "redis")
         self.everybody: list[WorkerProcess] = []
+        self.restarts: list[str] | None = None
+        """Last words of workers that gave up and were started again; None: none may."""
         self._replicas = brokers
         self._settings = settings
         self._recording: Recording | None = None
+        self.sent = 0
+        """How many lines of the recording have been sent, or are being sent."""
         self._sending: Sending | None = None
-        self._sent = 0
         self._markers = itertools.count(1)
         self._numbers = itertools.count(1)
 
@@ -177,10 +183,10 @@ class Night:
         if self._sending is not None:
             self._sending.wait()
         if self._recording is not recording:
-            self._recording, self._sent = recording, 0
-        end = min(len(recording.lines), self._sent + ceil(share * len(recording.lines)))
-        lines = recording.lines[self._sent : end]
-        self._sent = end
+            self._recording, self.sent = recording, 0
+        end = min(len(recording.lines), self.sent + ceil(share * len(recording.lines)))
+        lines = recording.lines[self.sent : end]
+        self.sent = end
         per_s = len(lines) / in_s if in_s else 0.0
         self._sending = Sending(self.cluster.bootstrap, EVENTS, lines, per_s, codec)
 
@@ -191,7 +197,7 @@ class Night:
     # What is told
 
     @contextmanager
-    def subscriber(self) -> Iterator[Redis]:
+    def subscriber(self) -> Iterator[Any]:
         """A client of Redis."""
         with Redis.from_url(self.redis.url, socket_timeout=5.0) as client:
             yield client
@@ -210,7 +216,7 @@ class Night:
     def told(self) -> int:
         """How many alerts the log has."""
         with self.subscriber() as client:
-            return int(client.xlen(log_key()))  # type: ignore[arg-type]
+            return int(client.xlen(log_key()))
 
     def until_told(self, share: float) -> None:
         """Wait until as many alerts are told as so much of the recording leads to."""
@@ -218,6 +224,10 @@ class Night:
         led_to = self._recording.led_to
         wanted = led_to[int(len(led_to) * share) - 1]
         self.eventually(self.told, lambda told: told >= wanted, f"{wanted} alerts are told")
+
+    def until_told_more_than(self, told: int) -> None:
+        """Wait until the log has more than so many alerts."""
+        self.eventually(self.told, lambda now: now > told, f"more than {told} alerts are told")
 
     def lag(self) -> dict[int, int]:
         """Messages in each partition that have not been committed as done."""
@@ -239,14 +249,25 @@ class Night:
         """
         if self._sending is not None:
             self._sending.wait()
+        self.until_marked(self.mark())
+
+    def mark(self) -> dict[str, int]:
+        """Send a message to each partition that leads to an alert; gives whose, by partition."""
         number = next(self._markers)
-        people = [f"MARK-{number}-{partition}" for partition in range(PARTITIONS)]
-        self.put(*((p, who.encode(), _faking(who, self._end())) for p, who in enumerate(people)))
+        people = {f"MARK-{number}-{partition}": partition for partition in range(PARTITIONS)}
+        self.put(*((p, who.encode(), _faking(who, self._end())) for who, p in people.items()))
+        return people
 
-        def marked() -> set[str]:
-            return {who for who in self.subjects() if _is_marker(who)}
+    def marked(self, marks: Mapping[str, int]) -> list[int]:
+        """Give the partitions whose marks have led to their alerts."""
+        told = set(self.subjects())
+        return [partition for who, partition in marks.items() if who in told]
 
-        self.eventually(marked, lambda found: found >= set(people), "the markers are told")
+    def until_marked(self, marks: Mapping[str, int]) -> None:
+        """Wait until all these marks have led to their alerts."""
+        self.eventually(
+            lambda: self.marked(marks), lambda found: len(found) == len(marks), "marks are told"
+        )
 
     def stop(self) -> None:
         """Ask all workers to stop; fail unless they do, with nothing left undone."""
@@ -271,7 +292,7 @@ class Night:
         """
         recording = self._recording
         assert recording is not None
-        assert self._sent == len(recording.lines), "not all has been sent"
+        assert self.sent == len(recording.lines), "not all has been sent"
         self.until_nothing_more_comes()
         self.stop()
         log = self.alerts()
@@ -366,11 +387,17 @@ class Night:
                     return answer  # type: ignore[no-any-return]
             except _AWAY as error:
                 answer = error
-            for worker in self.everybody:
-                assert not worker.gave_up, f"{worker.name} gave up: {worker.output}"
+            self._look_after_workers()
             if time.monotonic() > end:
                 raise AssertionError(f"not yet: {what}; but {answer!r}\n{self.account()}")
             time.sleep(_LOOK_S)
+
+    def _look_after_workers(self) -> None:
+        for worker in [worker for worker in self.everybody if worker.gave_up]:
+            assert self.restarts is not None, f"{worker.name} gave up: {worker.output}"
+            self.restarts.append(worker.output.splitlines()[-1])
+            self.everybody.remove(worker)
+            self.worker()
 
     def account(self) -> str:
         """How things stand, for whoever must find out why."""
@@ -387,6 +414,12 @@ class Night:
 
     def _group(self) -> tuple[str, int]:
         return self.kafka.group(self.app_id)
+
+
+def free_port() -> int:
+    """Find a port of 127.0.0.1 that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        return int(door.getsockname()[1])
 
 
 def _log(client: Redis) -> Iterator[dict[str, Any]]:

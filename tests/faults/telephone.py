@@ -118,7 +118,7 @@ class Telephone:
                 server.close()
                 raise
             return server
-        return socket.create_connection((self._far_end.hostname, self._far_end.port))
+        return socket.create_connection((self._far_end.hostname, self._far_end.port or 6379))
 
     def _hand_on(self, end: _End) -> None:
         data = b""

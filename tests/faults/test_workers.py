@@ -17,7 +17,7 @@ def test_workers_killed_at_random_moments_lose_nothing_and_repeat_nothing(
     night: Night, checkpoint_s: int
 ) -> None:
     """Whether states are written at once or much later."""
-    chance = random.Random(checkpoint_s)
+    chance = random.Random(checkpoint_s)  # noqa: S311
     working = night.workers(2, checkpoint_s=checkpoint_s)
     for kill in (1, 2):
         night.send(RECORDING, 1 / 3, in_s=3)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 from click.testing import CliRunner
+from pages import REFERENCE, code
 from reception import PHONE, roll
-from test_docs import REFERENCE, code
 
 from geomon.cli import cli
 from geomon.gateway import house

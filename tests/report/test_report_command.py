@@ -10,12 +10,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from click.testing import CliRunner, Result
 from duty import episode, log
 
@@ -73,19 +71,6 @@ def register(tmp_path: Path) -> str:
     path = tmp_path / "register.ndjson"
     path.write_bytes(lines(*REGISTER))
     return str(path)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis() as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: EmbeddedRedis) -> Iterator[Any]:
-    with redis.Redis.from_url(server.url, decode_responses=True) as opened:
-        opened.flushall()
-        yield opened
 
 
 def report(*arguments: str, stdin: bytes = b"") -> Result:
