@@ -61,6 +61,10 @@ class PeopleTable(faust.Table[bytes, bytes]):
         for event in batch:
             self.take_in(event.message.partition, [event.message])
 
+    def reads_on(self, partition: int) -> int:
+        """Give the offset of the record that is not known yet."""
+        return self._read.get(partition, -1) + 1
+
     def persisted_offset(self, tp: Any) -> int | None:
         """Tell Faust from where on it need not read again."""
         return self._read.get(tp.partition)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from aiokafka.errors import KafkaError
@@ -171,12 +172,28 @@ class Consumer(driver.Consumer):
                 await self.perform_seek()
             except Exception as error:
                 self.log.warning("no seek while partitions move: %r", error)
-            return
         for tp, batch in records.items():
-            if not self.flow_active or generation != self.app.consumer_generation_id:
-                return
-            if active is None or tp in active or tp in self._buffered_partitions:
+            wanted = active is None or tp in active or tp in self._buffered_partitions
+            if wanted and self.flow_active and generation == self.app.consumer_generation_id:
                 await self._hand_on(tp, batch)
+            else:
+                await self._give_back(tp)
+
+    async def _give_back(self, tp: TP) -> None:
+        """Have records of the changelog fetched again that cannot be handed on now.
+
+        A recovery waits for each of them: one that was thrown away would keep it waiting for ever.
+        (Events that do not follow on each other are noticed when they are handed on.)
+        """
+        table = self._table_of(tp)
+        if table is not None:
+            with suppress(KafkaError):  # it has moved away
+                await self.seek(tp, table.reads_on(tp.partition))
+
+    def _table_of(self, tp: TP) -> PeopleTable | None:
+        tables: Any = self.app.tables
+        table = tables.recovery.tp_to_table.get(tp)
+        return table if isinstance(table, PeopleTable) else None
 
     async def _hand_on_events(self, tp: TP, batch: Sequence[Any]) -> None:
         """Put events in the inbox, each offset after the one before it, whatever was fetched when.
@@ -209,8 +226,8 @@ class Consumer(driver.Consumer):
             if not batch:
                 return
         tables: Any = self.app.tables
-        table = tables.recovery.tp_to_table.get(tp)
-        if isinstance(table, PeopleTable):
+        table = self._table_of(tp)
+        if table is not None:
             table.take_in(tp.partition, batch)
             if len(batch) > 1:
                 tables.recovery.active_offsets[tp] = batch[-2].offset
