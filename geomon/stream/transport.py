@@ -166,15 +166,16 @@ class Consumer(driver.Consumer):
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return
-        if not self.flow_active:
+        moving = not self.flow_active
+        if moving:
             # Partitions are moving. What was fetched is given up, and will be fetched again.
             try:
                 await self.perform_seek()
             except Exception as error:
                 self.log.warning("no seek while partitions move: %r", error)
         for tp, batch in records.items():
-            wanted = active is None or tp in active or tp in self._buffered_partitions
-            if wanted and self.flow_active and generation == self.app.consumer_generation_id:
+            moving |= not self.flow_active or generation != self.app.consumer_generation_id
+            if not moving and (active is None or tp in active or tp in self._buffered_partitions):
                 await self._hand_on(tp, batch)
             else:
                 await self._give_back(tp)
