@@ -6,7 +6,7 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY zones zones
 COPY geomon geomon
-RUN python -m venv /opt/geomon && /opt/geomon/bin/pip install --no-cache-dir .
+RUN python -m venv /opt/geomon && /opt/geomon/bin/pip install --no-cache-dir '.[gateway]'
 
 FROM python:3.12-slim
 RUN useradd --uid 10001 --create-home --home-dir /var/lib/geomon --shell /usr/sbin/nologin geomon
@@ -15,9 +15,11 @@ COPY --from=build /opt/geomon /opt/geomon
 ENV PATH=/opt/geomon/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     GEOMON_DATA_DIR=/var/lib/geomon/data \
-    GEOMON_WEB=0.0.0.0:6066
+    GEOMON_WEB=0.0.0.0:6066 \
+    GEOMON_GATEWAY_HTTP=0.0.0.0:6070 \
+    GEOMON_GATEWAY_WEB=0.0.0.0:6071
 USER geomon
 WORKDIR /var/lib/geomon
-EXPOSE 6066
+EXPOSE 6066 6070 6071
 ENTRYPOINT ["geomon"]
 CMD ["worker"]

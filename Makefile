@@ -11,7 +11,7 @@ FUZZ_VENV ?= .venv-fuzz
 FUZZ_S ?= 60
 FUZZ_OUT ?= fuzz-out
 
-.PHONY: demo test check bench bench-stream festival fuzz zones clean
+.PHONY: demo test check bench bench-gateway bench-stream faults festival fuzz zones clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/geomon demo --out $(OUT)
@@ -27,8 +27,15 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(VENV)/bin/python tests/benchmarks/bench_replay.py
 
+bench-gateway: $(VENV)/.dev
+	$(VENV)/bin/python tests/benchmarks/bench_gateway.py $(BENCH)
+
 bench-stream: $(VENV)/.dev
 	$(VENV)/bin/python tests/benchmarks/bench_stream.py $(BENCH)
+
+# Not in CI: fifty kills of workers, some of brokers and Redis, a quarter of an hour.
+faults: $(VENV)/.dev
+	$(VENV)/bin/python tests/faults/long_run.py $(FAULTS)
 
 festival: $(VENV)/.dev
 	$(VENV)/bin/python tests/benchmarks/bench_festival.py $(FESTIVAL)

@@ -35,7 +35,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["DATUMS", "STEP_LIMIT_DEG", "from_wgs84", "to_wgs84"]
+__all__ = ["DATUMS", "from_wgs84", "to_wgs84"]
 
 Array = NDArray[np.float64]
 Value = TypeVar("Value", float, Array)

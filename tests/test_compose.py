@@ -46,7 +46,8 @@ def image_of(service: str) -> str:
 
 def test_compose_understands_it() -> None:
     """By the client where there is one; it needs no engine for it."""
-    call = ["docker", "compose", "--file", str(ROOT / "compose.yaml"), "--profile", "watching"]
+    call = ["docker", "compose", "--file", str(ROOT / "compose.yaml")]
+    call += ["--profile", "gateway", "--profile", "watching"]
     try:
         subprocess.run([*call[:2], "version"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
@@ -56,7 +57,9 @@ def test_compose_understands_it() -> None:
     )
     assert told.returncode == 0, told.stderr
     services = json.loads(told.stdout)["services"]
-    assert set(services) == {"kafka", "redis", "topics", "worker", "prometheus", "grafana"}
+    assert set(services) == {
+        *("kafka", "redis", "topics", "worker", "gateway", "prometheus", "grafana"),
+    }
     assert services["worker"]["deploy"]["replicas"] == 2
 
 
@@ -83,14 +86,30 @@ def test_every_setting_in_it_exists_and_has_a_value_that_is_taken() -> None:
     assert settings.replication == 1
 
 
-def test_prometheus_asks_where_the_workers_answer() -> None:
-    web = re.findall(r"GEOMON_WEB: .*:(\d+)$", COMPOSE, re.MULTILINE)
+@pytest.mark.parametrize(
+    ("service", "setting"), [("worker", "GEOMON_WEB"), ("gateway", "GEOMON_GATEWAY_WEB")]
+)
+def test_prometheus_asks_where_workers_and_gateways_answer(service: str, setting: str) -> None:
+    [port] = re.findall(rf"{setting}: .*:(\d+)$", COMPOSE, re.MULTILINE)
     scraped = (ROOT / "deploy" / "prometheus.yml").read_text("utf-8")
-    assert re.findall(r"port: (\d+)", scraped) == web
-    assert re.findall(r"names: \[(\w+)\]", scraped) == ["worker"]
-    assert "  worker:\n" in COMPOSE
-    assert {f"http://127.0.0.1:{port}/healthz" in COMPOSE for port in web} == {True}
-    assert f"EXPOSE {web[0]}\n" in DOCKERFILE
+    asked = re.findall(r"names: \[(\w+)\]\n +type: A\n +port: (\d+)\n", scraped)
+    assert (service, port) in asked
+    assert len(asked) == 2
+    [described] = re.findall(rf"^  {service}:\n((?:    .*\n|\n)+)", COMPOSE, re.MULTILINE)
+    assert f"http://127.0.0.1:{port}/healthz" in described
+    [exposed] = re.findall(r"^EXPOSE (.+)$", DOCKERFILE, re.MULTILINE)
+    assert port in exposed.split()
+
+
+def test_a_gateway_listens_where_its_ports_are_published() -> None:
+    of_gateway = dict(re.findall(r"_GATEWAY_(\w+): 0\.0\.0\.0:(\d+)$", COMPOSE, re.MULTILINE))
+    web = of_gateway.pop("WEB")
+    [described] = re.findall(r"^  gateway:\n((?:    .*\n|\n)+)", COMPOSE, re.MULTILINE)
+    published = set()
+    for first, last in re.findall(r"- 127\.0\.0\.1:(\d+)(?:-(\d+))?:\1", described):
+        published |= set(map(str, range(int(first), int(last or first) + 1)))
+    assert published == set(of_gateway.values())
+    assert web not in published  # for Prometheus, inside
 
 
 def test_every_file_that_is_mounted_is_there() -> None:

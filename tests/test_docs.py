@@ -13,16 +13,7 @@ import msgspec
 import pytest
 import redis
 from click.testing import CliRunner
-from pages import (
-    COMMANDS,
-    MODULES,
-    REFERENCE,
-    ROOT,
-    blocks,
-    code,
-    json_fields,
-    of_parts,
-)
+from pages import COMMANDS, MODULES, REFERENCE, ROOT, blocks, code, json_fields, of_parts
 
 from geomon.cases import recording_path
 from geomon.cli import cli, main

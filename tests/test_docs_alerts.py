@@ -1,4 +1,4 @@
-"""The reference says of events, refusals and alerts what they are: nothing missing, nothing made up."""
+"""The reference says of events, refusals and alerts what they are, and of nothing else."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from pages import (
-    REFERENCE,
-    code,
-)
+from pages import REFERENCE, code
 
 from geomon import alerts, events
 from geomon.cases import recording_path

@@ -13,14 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
-from pages import (
-    READMES,
-    ROOT,
-    blocks,
-    inline,
-    sections,
-    transcript,
-)
+from pages import READMES, ROOT, blocks, inline, sections, transcript
 
 from geomon.cli import cli
 from geomon.core.evidence import SOURCES

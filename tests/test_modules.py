@@ -9,10 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from pages import (
-    MODULES,
-    ROOT,
-)
+from pages import MODULES, ROOT
 
 
 def module_name(path: Path) -> str:

@@ -55,7 +55,7 @@ class Service:
             if not self._as_json:
                 raise
             # Whoever reads lines of JSON is to find the last one among them.
-            self.log.critical("%s", error)
+            self.log.critical("%s", str(error))
             raise SystemExit(1) from None
 
     async def tell_health(self, stack: AsyncExitStack, address: str, of: Condition) -> None:

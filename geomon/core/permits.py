@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from geomon.core.person import Permit
 
 __all__ = [
-    "ANYWHERE",
     "Span",
     "announce",
     "covered",

@@ -14,7 +14,7 @@ from geomon.dossier.entries import SECTIONS, Dossier, EpisodeEntry
 from geomon.dossier.record import posix
 from geomon.dossier.wording import Wording
 
-__all__ = ["Table", "notes", "person_rows", "tables"]
+__all__ = ["Table", "notes", "tables"]
 
 Row = dict[str, str]
 
@@ -38,7 +38,7 @@ def tables(dossier: Dossier, words: Wording, *, most: int) -> Iterator[Table]:
     for section, (label_en, label_zh) in SECTIONS.items():
         entries = dossier.sections[section]
         if section == "person":
-            rows = person_rows(dossier, words)
+            rows = _person_rows(dossier, words)
         else:
             rows = [_ROWS[section](entry, words) for entry in entries if _is_listed(section, entry)]
         title = f"{label_zh} {label_en}"
@@ -51,7 +51,7 @@ def tables(dossier: Dossier, words: Wording, *, most: int) -> Iterator[Table]:
             yield Table(section, title, rows[-most:], max(len(rows) - most, 0))
 
 
-def person_rows(dossier: Dossier, words: Wording) -> list[Row]:
+def _person_rows(dossier: Dossier, words: Wording) -> list[Row]:
     """Give who it is about as pairs."""
     p = dossier.person
     begin_s = dossier.from_s or p.time_s

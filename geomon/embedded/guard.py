@@ -15,10 +15,13 @@ import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["Guard"]
+
+_TICK_S = 0.005  # between two looks whether it stands still
 
 # $1 the server's output (appended to), $2 a folder to remove at the end ("" = none), $3 a folder
 # to remove when it is empty then, then the command. Standard output carries the server's pid, then
@@ -85,6 +88,14 @@ class Guard:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+    def freeze(self, timeout_s: float) -> None:
+        """Let the command stand still (SIGSTOP); return when it does, or after so long."""
+        self.signal(signal.SIGSTOP)
+        # The kernel wakes one thread to stop the others: on a busy machine they go on till then.
+        deadline = time.monotonic() + timeout_s
+        while not _stands_still(self.pid) and time.monotonic() < deadline:
+            time.sleep(_TICK_S)
+
     def let_go(self, *, keep: bool = False) -> None:
         """Kill what still runs; remove the scratch folder unless `keep`; wait until that is done.
 
@@ -101,3 +112,12 @@ class Guard:
             shell.stdin.close()
         shell.wait()
         shell.stdout.close()
+
+
+def _stands_still(pid: int) -> bool:
+    """Say whether every thread of a process is stopped; where that cannot be seen, it is."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            if stat.read_text().rpartition(")")[2].split()[0] != "T":
+                return False
+    return True

@@ -182,7 +182,7 @@ class KafkaCluster:
 
     def pause(self, number: int) -> None:
         """Let a node stand still (SIGSTOP), connections and all, until `resume`."""
-        self._running(number).signal(signal.SIGSTOP)
+        self._running(number).freeze(STOP_TIMEOUT_S)
 
     def resume(self, number: int) -> None:
         """Let a paused node go on (SIGCONT)."""

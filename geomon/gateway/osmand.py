@@ -17,7 +17,7 @@ TrackingController):
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import unquote_plus, urlencode
 
 from geomon.errors import Refusal
 from geomon.gateway import values
@@ -41,14 +41,18 @@ _MOST_PARAMETERS = 200
 
 def parameters_of(*queries: str) -> Asked:
     """Read queries as they are written in a URL or a form. Raises `Refusal` for too many."""
-    try:
-        return [
-            pair
-            for query in queries
-            for pair in parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
-        ]
-    except ValueError:
-        raise Refusal("not_of_protocol", f"more than {_MOST_PARAMETERS} parameters") from None
+    asked: list[tuple[str, str]] = []
+    for query in queries:
+        if query.count("&") >= _MOST_PARAMETERS:
+            raise Refusal("not_of_protocol", f"more than {_MOST_PARAMETERS} parameters")
+        # As `parse_qsl` does it, which takes three times as long.
+        for field in query.split("&"):
+            name, _, value = field.partition("=")
+            if "%" in field or "+" in field:
+                name, value = unquote_plus(name), unquote_plus(value)
+            if field:
+                asked.append((name, value))
+    return asked
 
 
 def device_id(parameters: Asked) -> str:

@@ -3,8 +3,9 @@
 **No acknowledgement before Kafka has it.** `put` returns when the leader and its followers in step
 have the event (acks=all, an idempotent producer), and not sooner.
 
-**Memory stays bounded.** At most `most_bytes` wait for Kafka; past that, or while Kafka has not
-answered for `timeout_s`, `put` raises `Busy` at once, and the device keeps what it has. An event
+**Memory stays bounded.** At most `most_bytes` wait for Kafka; past that, or while Kafka, or the one
+partition, has not answered for `timeout_s`, `put` raises `Busy` at once, and the device keeps what
+it has. An event
 that was given up on here may still arrive in Kafka later: then it comes twice, and changes nothing
 twice, since positions are known by device and time.
 
@@ -163,7 +164,12 @@ class Publisher:
             raise Busy(self.trouble() or f"{self._bytes:,} bytes wait for Kafka")
         if size > _MOST_REQUEST_BYTES:
             raise Busy(f"an event of {len(value):,} bytes")
-        load = self._loaded(line, topic, key.encode(), value, begun_s)
+        raw_key = key.encode()
+        lane = line.lane(topic, raw_key)
+        if lane.loads and begun_s - lane.loads[0].begun_s > self._timeout_s:
+            # One partition without a leader is not to fill what all the others need.
+            raise Busy(f"partition {lane.partition} of {topic} does not answer")
+        load = self._loaded(line, lane, raw_key, value, begun_s)
         load.bytes += size
         self._bytes += size
         done: asyncio.Future[None] = loop.create_future()
@@ -171,9 +177,8 @@ class Publisher:
         await done
         self._metrics.observe("geomon_gateway_publish_seconds", loop.time() - begun_s)
 
-    def _loaded(self, line: _Line, topic: str, key: bytes, value: bytes, begun_s: float) -> _Load:
+    def _loaded(self, line: _Line, lane: _Lane, key: bytes, value: bytes, begun_s: float) -> _Load:
         """Give the load that an event was put on: one that has room, or a new one."""
-        lane = line.lane(topic, key)
         if lane.loads:
             load = lane.loads[-1]
             # It takes nothing when it is under way, or full.

@@ -33,7 +33,7 @@ class Receiving:
         self._most_body, self._most_bytes, self._within_s = most_body, most_bytes, within_s
         self._bytes = 0
 
-    def place(self, request: web.Request) -> _Place:
+    def place(self, request: web.BaseRequest) -> _Place:
         """Hold a place for a body while the context that this gives lasts.
 
         Raises `Full` when there is none, `NotAdmitted` (too_large) when it is too large for any.
@@ -52,7 +52,7 @@ class Receiving:
         """Give back the place of a body."""
         self._bytes -= size
 
-    async def body(self, request: web.Request) -> bytes:
+    async def body(self, request: web.BaseRequest) -> bytes:
         """Receive a body, unpacked where it is packed.
 
         Raises `NotAdmitted` (too_large), `TooSlow`, or `Refusal` when it breaks off.

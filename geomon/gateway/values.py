@@ -29,12 +29,15 @@ KNOTS, KMH = 1852 / 3600, 1 / 3.6
 
 #: From here on a number is milliseconds: as seconds it would be the year 5138.
 _FIRST_MS = 100_000_000_000
+#: As a tuple: `int | float | str` would be made anew with each of a dozen numbers of an upload.
+_NUMERIC = (int, float, str)
+_NUMBER = re.compile(r"\s*[-+]?[\d.]+\s*")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-]?[0-9A-Fa-f]{2}){5}")
 
 
 def number(value: Any, field: str) -> float:
     """Give a number, which may be written as text. Raises `Refusal` (wrong_type, not_finite)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if not isinstance(value, _NUMERIC) or isinstance(value, bool):
         raise Refusal("wrong_type", field)
     try:
         read = float(value)
@@ -76,7 +79,7 @@ def instant(value: Any, field: str) -> datetime:
     A time without an offset is refused: whether it is China's or Greenwich's nobody can tell.
     Raises `Refusal` (wrong_type, not_finite, bad_time, impossible_time).
     """
-    if isinstance(value, str) and not re.fullmatch(r"\s*[-+]?[\d.]+\s*", value):
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
         return parse_time(value.strip())
     posix_s = number(value, field)
     if posix_s >= _FIRST_MS:

@@ -45,11 +45,6 @@ class BrokerClock:
         if 0 <= received_s - sent_s <= _LONGEST_ANSWER_S:
             self._ahead_s.append(broker_s - (sent_s + received_s) / 2)
 
-    @property
-    def is_known(self) -> bool:
-        """Say whether any answer was taken."""
-        return bool(self._ahead_s)
-
     def brokers_now_s(self) -> float | None:
         """Give the time by the brokers, in POSIX seconds; None while it is not known."""
         if not self._ahead_s:

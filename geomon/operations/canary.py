@@ -36,7 +36,6 @@ __all__ = [
     "Silence",
     "canary_event",
     "noted",
-    "worker_name",
 ]
 
 _KEPT_S = 7 * 86_400
@@ -142,7 +141,7 @@ class CanaryNotes:
 
     def __init__(self, url: str, *, prefix: str = "geomon", worker: str = "") -> None:
         self._prefix = prefix
-        self._worker = worker or worker_name()
+        self._worker = worker or _worker_name()
         self._redis = Redis.from_url(
             url,
             socket_timeout=_TIMEOUT_S,
@@ -201,7 +200,7 @@ def noted(client: redis.Redis, *, prefix: str = "geomon") -> list[Silence]:
     return found
 
 
-def worker_name() -> str:
+def _worker_name() -> str:
     """Name this process as others see it."""
     return f"{socket.gethostname()}:{os.getpid()}"
 

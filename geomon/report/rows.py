@@ -12,7 +12,7 @@ from geomon.report.episodes import EXCUSED, is_notice
 from geomon.report.figures import CATEGORIES, Breach, Case, Figures
 from geomon.report.summary import Report
 
-__all__ = ["TOTAL", "by_kind", "csv_columns", "csv_rows", "groups_of", "json_rows", "name_of"]
+__all__ = ["by_kind", "csv_columns", "csv_rows", "groups_of", "json_rows"]
 
 #: The key of the row for everybody together.
 TOTAL = "total"
@@ -23,11 +23,11 @@ def groups_of(
 ) -> Iterator[tuple[str | None, str | None, Figures]]:
     """Give key, name and figures of each group, the total last; the key is None where unknown."""
     for key, figures in report.groups.items():
-        yield key or None, name_of(report.by, key, names), figures
+        yield key or None, _name_of(report.by, key, names), figures
     yield TOTAL, None, report.total
 
 
-def name_of(by: str | None, key: str, names: Mapping[str, str]) -> str | None:
+def _name_of(by: str | None, key: str, names: Mapping[str, str]) -> str | None:
     """Give a group's Chinese name, where there is one beside its key."""
     if by == "kind" and key in KINDS:
         return KINDS[key].label_zh

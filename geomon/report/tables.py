@@ -21,7 +21,7 @@ from geomon.report.figures import (
 from geomon.report.rows import by_kind, groups_of
 from geomon.report.summary import UTC_OFFSET_S, Report
 
-__all__ = ["LOCAL", "Section", "clock", "kind_cell", "lasting", "notes", "period", "sections"]
+__all__ = ["LOCAL", "Section", "clock", "lasting", "notes", "period", "sections"]
 
 LOCAL = timezone(timedelta(seconds=UTC_OFFSET_S))
 
@@ -119,7 +119,7 @@ def lasting(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if abs(seconds) < 172_800 else f"{seconds / 86_400:.1f} days"
 
 
-def kind_cell(kind: str) -> str:
+def _kind_cell(kind: str) -> str:
     """Write a kind with its Chinese label."""
     return f"{kind} {kind_label(kind)[1]}".strip()
 
@@ -185,7 +185,7 @@ def _alarms(f: Figures) -> Iterator[dict[str, str]]:
     for kind, count in by_kind(f.alarms).items():
         delay = f.delay(kind)
         yield {
-            "kind\n种类": kind_cell(kind),
+            "kind\n种类": _kind_cell(kind),
             "alarms\n告警": f"{count:,}",
             "a day\n人均日": _rate(count / f.person_days if f.person_days else None),
             "withdrawn\n撤回": f"{f.withdrawn[kind]:,}",
@@ -202,7 +202,7 @@ def _open(f: Figures) -> Iterator[dict[str, str]]:
         oldest_s[case.kind] = max(oldest_s.get(case.kind, 0), case.age_s)
     for kind in by_kind(dict.fromkeys(counts, 0)):
         yield {
-            "kind\n种类": kind_cell(kind),
+            "kind\n种类": _kind_cell(kind),
             "open\n未结": f"{counts[kind].total():,}",
             **{
                 f"{severity}\n{SEVERITIES[severity][1]}": str(counts[kind][severity] or "")
@@ -219,7 +219,7 @@ def _proposal(case: Case) -> dict[str, str]:
         "person\n人员": case.supervisee_id,
         "action\n建议": _labelled(proposal.action, MEASURES),
         "ground\n依据": _labelled(proposal.ground, GROUNDS),
-        "kind\n种类": kind_cell(case.kind),
+        "kind\n种类": _kind_cell(case.kind),
         "since\n起": clock(case.since_s),
         "evidence\n证据": ", ".join(proposal.evidence),
     }
@@ -229,7 +229,7 @@ def _case(case: Case, names: Mapping[str, str]) -> dict[str, str]:
     return {
         "severity\n等级": _labelled(case.severity, SEVERITIES),
         "person\n人员": case.supervisee_id,
-        "kind\n种类": kind_cell(case.kind),
+        "kind\n种类": _kind_cell(case.kind),
         "since\n起": clock(case.since_s),
         "age\n时长": lasting(case.age_s),
         "reason\n原因": reason_label(case.reason)[1] or case.reason,
@@ -242,7 +242,7 @@ def _notices(f: Figures) -> Iterator[dict[str, str]]:
     still = Counter(case.kind for case in f.open_notices)
     for kind in by_kind({**f.notices, **still}):
         yield {
-            "kind\n种类": kind_cell(kind),
+            "kind\n种类": _kind_cell(kind),
             "told\n提示": f"{f.notices[kind]:,}",
             "open\n未结": f"{still[kind]:,}",
         }

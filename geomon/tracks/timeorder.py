@@ -14,7 +14,7 @@ import msgspec
 
 from geomon.tracks.trackfix import TrackFix
 
-__all__ = ["RUN_LENGTH", "in_time_order"]
+__all__ = ["in_time_order"]
 
 #: Fixes held in memory at once: about 150 MB.
 RUN_LENGTH = 250_000

@@ -30,7 +30,7 @@ from geomon.zones.boundary import NEAR_M, Boundary
 from geomon.zones.files import ZoneFeature, ZoneFile, read_zone_file, zone_directory
 from geomon.zones.places import PlaceMap
 
-__all__ = ["CITY", "NEAR_M", "SEAM_M", "SHORE_M", "Placement", "ZoneIndex", "zones_for"]
+__all__ = ["CITY", "NEAR_M", "SHORE_M", "Placement", "ZoneIndex", "zones_for"]
 
 #: The city watched unless the settings say otherwise: Shenzhen.
 CITY = "440300"

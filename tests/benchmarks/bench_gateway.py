@@ -324,8 +324,8 @@ def ratio(one: float | None, other: float | None) -> float | None:
 
 def median_of(rows: Sequence[Row]) -> Row:
     """Give a row with the median of each number; what was refused is added up."""
-    names = ("per_s", "cpu_us", "cores", "broker_cores", "busy_cores", "load")
-    names += ("p50_ms", "p99_ms", "worst_ms")
+    names = ["per_s", "cpu_us", "cores", "broker_cores", "busy_cores", "load"]
+    names += ["p50_ms", "p99_ms", "worst_ms"]
     middles: dict[str, Any] = {name: middle([getattr(row, name) for row in rows]) for name in names}
     notes = {row.note for row in rows if row.note}
     row = replace(rows[0], **middles, note="; ".join(sorted(notes)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -19,13 +18,12 @@ import pytest
 import redis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from hosts import ends, hosting
 
 from geomon.embedded import redis as embedded_redis
 from geomon.embedded.broker import EmbeddedBroker
 from geomon.embedded.redis import EmbeddedRedis
 from geomon.errors import UnavailableError
-
-ROOT = Path(__file__).resolve().parents[2]
 
 # Starts a server, says where, waits for a line (or a signal), says whether the server answers then.
 HOST = """
@@ -45,29 +43,8 @@ with EmbeddedRedis() as server:
 
 @pytest.fixture
 def host() -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOST],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with hosting(HOST) as process:
         yield process
-        process.kill()
-
-
-def ends(pid: int, timeout_s: float = 10.0) -> bool:
-    """Wait for the end of a process that is not our child."""
-    try:
-        watch = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([watch], [], [], timeout_s)[0])
-    finally:
-        os.close(watch)
 
 
 def folder_of(url: str) -> Path:

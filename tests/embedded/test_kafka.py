@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +18,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from hosts import ends, hosting
 from realkafka import NEWEST, OLDER, admin_of, create_topics, forget_topics, need_kafka, real_kafka
 
 from geomon.embedded import jars
@@ -27,7 +26,6 @@ from geomon.embedded import kafka as embedded_kafka
 from geomon.embedded.kafka import KafkaCluster
 from geomon.errors import UnavailableError
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 
 # Starts a broker, says where, and waits for a line.
@@ -47,29 +45,8 @@ with KafkaCluster() as cluster:
 @pytest.fixture
 def host() -> Iterator[subprocess.Popen[str]]:
     need_kafka()
-    with subprocess.Popen(
-        [sys.executable, "-c", HOST],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with hosting(HOST) as process:
         yield process
-        process.kill()
-
-
-def ends(pid: int, timeout_s: float = 20.0) -> bool:
-    """Wait for the end of a process that is not our child."""
-    try:
-        watch = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([watch], [], [], timeout_s)[0])
-    finally:
-        os.close(watch)
 
 
 @asynccontextmanager

@@ -13,20 +13,20 @@ from geomon.embedded.kafka import KafkaCluster
 # A verdict that fails says what it compared.
 pytest.register_assert_rewrite("faults.night", "faults.process")
 
-from .night import CLUSTER_SETTINGS, Night  # noqa: E402
+from .night import Night  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def one_broker() -> Iterator[KafkaCluster]:
     """A Kafka of one broker, for the tests of one file."""
-    with real_kafka(settings=CLUSTER_SETTINGS) as cluster:
+    with real_kafka() as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="module")
 def three_brokers() -> Iterator[KafkaCluster]:
     """A Kafka of three brokers, for the tests of one file."""
-    with real_kafka(3, settings=CLUSTER_SETTINGS) as cluster:
+    with real_kafka(3) as cluster:
         yield cluster
 
 

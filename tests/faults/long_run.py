@@ -34,7 +34,7 @@ import click
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
-from faults.night import CLUSTER_SETTINGS, PARTITIONS, SESSION_S, Night, free_port  # noqa: E402
+from faults.night import PARTITIONS, SESSION_S, Night, free_port  # noqa: E402
 from faults.process import WorkerProcess  # noqa: E402
 from faults.recording import Recording, many_of_everybody  # noqa: E402
 from geomon.embedded.kafka import KafkaCluster  # noqa: E402
@@ -216,8 +216,7 @@ def course(night: Night, recording: Recording) -> str:
     ports = [free_port(), free_port()]
     survivor, victim = (night.worker(web=f"127.0.0.1:{port}") for port in ports)
     night.until_shared_by(2)
-    marks = night.mark()
-    night.until_marked(marks)
+    night.until_marked(night.mark())
     night.send(recording, 0.5, in_s=2.0)
     night.until_told(0.2)
     held = _says(ports[0])
@@ -273,7 +272,7 @@ def main(kills: int, seed: int, copies: int) -> None:
     recording = many_of_everybody(copies)
     faults = schedule(kills, chance)
     with (
-        KafkaCluster(3, settings=CLUSTER_SETTINGS) as cluster,
+        KafkaCluster(3) as cluster,
         tempfile.TemporaryDirectory() as folder,
     ):
         with Night(cluster, Path(folder) / "night", brokers=3) as night:

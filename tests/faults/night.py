@@ -21,7 +21,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
 from math import ceil
 from pathlib import Path
 from types import TracebackType
@@ -43,24 +42,20 @@ from .broker import Kafka, Sending, send_now
 from .process import WorkerProcess
 from .recording import Recording
 
-__all__ = ["CLUSTER_SETTINGS", "PARTITIONS", "SESSION_S", "Night", "free_port"]
+__all__ = ["PARTITIONS", "SESSION_S", "Night", "free_port"]
 
 T = TypeVar("T")
 
 PARTITIONS = 4
 #: How long a dead worker holds its partitions.
-SESSION_S = 6.0
+SESSION_S = 4.0
 PATIENCE_S = 90.0
-#: Brokers otherwise wait for more members of a new group, and are missed after nine seconds.
-CLUSTER_SETTINGS = {
-    "group.initial.rebalance.delay.ms": "0",
-    "broker.session.timeout.ms": "3000",
-    "broker.heartbeat.interval.ms": "500",
-}
 _LOOK_S = 0.05
 #: What asking raises while a broker or Redis is away.
 _AWAY = (KafkaException, KafkaError, RedisError, OSError, asyncio.TimeoutError)
 _PAGE = 1_000
+#: When markers say that they arrive: after every recording.
+_LATER = "2024-12-31T12:00:00+08:00"
 _names = itertools.count(1)
 
 
@@ -148,6 +143,7 @@ class Night:
             lambda: self.kafka.group(self.app_id),
             lambda found: found == ("Stable" if count else "Empty", count),
             f"{count} workers share the partitions",
+            every_s=0.25,
         )
 
     def new_changelog(self) -> None:
@@ -255,7 +251,7 @@ class Night:
         """Send a message to each partition that leads to an alert; gives whose, by partition."""
         number = next(self._markers)
         people = {f"MARK-{number}-{partition}": partition for partition in range(PARTITIONS)}
-        self.put(*((p, who.encode(), _faking(who, self._end())) for who, p in people.items()))
+        self.put(*((p, who.encode(), _faking(who)) for who, p in people.items()))
         return people
 
     def marked(self, marks: Mapping[str, int]) -> list[int]:
@@ -277,10 +273,6 @@ class Night:
         for worker in left:
             worker.stop()
         self.until_judged()
-
-    def _end(self) -> str:
-        assert self._recording is not None
-        return (self._recording.end + timedelta(hours=1)).isoformat()
 
     # The verdict
 
@@ -365,20 +357,25 @@ class Night:
         """Let it go on."""
         os.kill(self.redis.pid, signal.SIGCONT)
 
-    def until_said(self, words: str, within_s: float = 0.0) -> None:
+    def until_said(self, words: str) -> None:
         """Wait until some worker writes these words, from now on, to its log."""
         lengths = {worker.name: len(worker.output) for worker in self.everybody}
 
         def said() -> bool:
             return any(words in w.output[lengths.get(w.name, 0) :] for w in self.everybody)
 
-        self.eventually(said, bool, f"a worker says: {words}", within_s)
+        self.eventually(said, bool, f"a worker says: {words}")
 
     def eventually(
-        self, ask: Callable[[], T], wanted: Callable[[T], bool], what: str, patience_s: float = 0.0
+        self,
+        ask: Callable[[], T],
+        wanted: Callable[[T], bool],
+        what: str,
+        *,
+        every_s: float = _LOOK_S,
     ) -> T:
         """Ask until the answer is what is wanted; when patience ends, say how things stand."""
-        end = time.monotonic() + (patience_s or PATIENCE_S)
+        end = time.monotonic() + PATIENCE_S
         answer: Any = None
         while True:
             try:
@@ -390,7 +387,7 @@ class Night:
             self._look_after_workers()
             if time.monotonic() > end:
                 raise AssertionError(f"not yet: {what}; but {answer!r}\n{self.account()}")
-            time.sleep(_LOOK_S)
+            time.sleep(every_s)
 
     def _look_after_workers(self) -> None:
         for worker in [worker for worker in self.everybody if worker.gave_up]:
@@ -433,8 +430,8 @@ def _log(client: Redis) -> Iterator[dict[str, Any]]:
             return
 
 
-def _faking(person: str, time_text: str) -> bytes:
-    fix = {"time": time_text, "lon": 114.05, "lat": 22.6, "accuracy_m": 12, "mock": True}
+def _faking(person: str) -> bytes:
+    fix = {"time": _LATER, "lon": 114.05, "lat": 22.6, "accuracy_m": 12, "mock": True}
     return msgspec.json.encode(
         {
             "type": "upload",
@@ -442,7 +439,7 @@ def _faking(person: str, time_text: str) -> bytes:
             "device_id": f"phone-{person}",
             "device": "phone",
             "datum": "wgs84",
-            "received": time_text,
+            "received": _LATER,
             "fixes": [fix],
         }
     )

@@ -37,6 +37,10 @@ class WorkerProcess:
     `clock_wrong_s`: how far the clock of its machine is ahead (or behind, below 0).
     """
 
+    #: What is typed after `geomon`, and what it says when it runs.
+    words: tuple[str, ...] = ("worker",)
+    says = RUNNING
+
     def __init__(
         self, name: str, folder: Path, settings: Mapping[str, object], *, clock_wrong_s: float = 0.0
     ) -> None:
@@ -49,7 +53,7 @@ class WorkerProcess:
         environment |= {f"GEOMON_{k.upper()}": str(v) for k, v in settings.items()}
         environment["GEOMON_DATA_DIR"] = str(self.home)
         environment["PYTHONUNBUFFERED"] = "1"
-        command = [sys.executable, "-c", LAUNCH, str(clock_wrong_s), "worker"]
+        command = [sys.executable, "-c", LAUNCH, str(clock_wrong_s), *self.words]
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
@@ -85,7 +89,7 @@ class WorkerProcess:
     def until_running(self) -> WorkerProcess:
         """Wait until it says that it runs; raises `AssertionError` when it ends instead."""
         end = time.monotonic() + START_S
-        while RUNNING not in self.output:
+        while self.says not in self.output:
             assert self.alive, f"{self.name} ended before it ran:\n{self.output}"
             assert time.monotonic() < end, f"{self.name} does not come up:\n{self.output}"
             time.sleep(0.02)

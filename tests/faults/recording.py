@@ -1,8 +1,8 @@
 """The recording of a night: everything that can happen, many times over, and what ought to be told.
 
-People of `everykind.everything()` in so many copies, each under ids of its own; then everybody's
-clock comes to the end. A fifth of the lines lead to an alert, so wherever a fault hits, something
-is just being told.
+People of `everykind.everything()` in so many copies, each under ids of its own, one beginning after
+the other; in the end everybody's clock comes to the end. A fifth of the lines lead to an alert, so
+wherever a fault hits, something is just being told.
 """
 
 from __future__ import annotations
@@ -59,16 +59,19 @@ def many_of_everybody(copies: int) -> Recording:
     """Give the recording with so many copies of everybody, at most 89."""
     if not 1 <= copies <= _MOST_COPIES:
         raise ValueError(f"{copies} copies")
-    lives = [
-        raw.data.replace(_FIRST, b"SZ-%02d" % (10 + copy))
-        for raw in everything()  # in order of arrival, and so are the copies
-        for copy in range(copies)
-    ]
-    arrivals = (msgspec.json.decode(line)["received"] for line in lives)
+    life = everything()
+    arrivals = (msgspec.json.decode(raw.data)["received"] for raw in life)
     end = max(map(datetime.fromisoformat, arrivals)) + timedelta(seconds=SETTINGS.settle_s)
-    lines = [Line(_person(line), line) for line in lives]
-    for person in sorted({line.key for line in lines}):
-        lines.append(clock(person, end))
+    told_last = [clock(person, end) for person in sorted({_person(raw.data) for raw in life})]
+    one = [Line(_person(raw.data), raw.data) for raw in life] + told_last
+    # Each copy begins when a quarter of the one before it is over, so that at any moment some are
+    # in the thick of it. Between people any order will do.
+    placed = sorted(
+        (number + copy * len(one) // 4, copy, number)
+        for number in range(len(one))
+        for copy in range(copies)
+    )
+    lines = [_renamed(one[number], b"SZ-%02d" % (10 + copy)) for _, copy, number in placed]
     replay = Replay(Intake(zones_for(SETTINGS.city)), rules_from(SETTINGS))
     told: list[dict[str, Any]] = []
     led_to = []
@@ -94,6 +97,10 @@ def open_of(alerts: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]
         if alert["data"]["phase"] != "closed":
             found[alert["subject"]][alert["data"]["kind"]] = alert
     return dict(found)
+
+
+def _renamed(line: Line, first: bytes) -> Line:
+    return Line(line.key.replace(_FIRST, first), line.value.replace(_FIRST, first))
 
 
 def _person(line: bytes) -> bytes:

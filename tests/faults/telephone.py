@@ -25,28 +25,23 @@ class _End(NamedTuple):
 
 
 class Telephone:
-    """Connects callers of `port` with a Redis; see `url`.
+    """Connects callers of `address` with the server at a URL.
 
     Stalled, it hands on nothing in either direction, as a firewall that has forgotten a connection;
     mute, it hands on what callers say, and not the answers; cut, it hangs up, and on each new call
     at once, until it is mended.
     """
 
-    def __init__(self, redis_url: str) -> None:
-        self._far_end = urlsplit(redis_url)
+    def __init__(self, url: str) -> None:
+        self._far_end = urlsplit(url)
         self._door = socket.create_server(("127.0.0.1", 0))
         self._door.setblocking(False)
-        self.port: int = self._door.getsockname()[1]
+        self.address = "127.0.0.1:{1}".format(*self._door.getsockname())
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._door, selectors.EVENT_READ)
         self._ends: list[_End] = []
         self._stalled = self._mute = self._cut = self._closing = False
         self._thread = threading.Thread(target=self._serve, name="telephone")
-
-    @property
-    def url(self) -> str:
-        """The Redis at the other end, by this line."""
-        return f"redis://127.0.0.1:{self.port}/0"
 
     def __enter__(self) -> Telephone:
         self._thread.start()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-
-import pytest
 
 from geomon.topics import changelog_of
 
@@ -61,10 +58,10 @@ def test_poisoned_messages_are_put_aside_with_their_reasons_and_the_rest_goes_on
     night.ends_as_replayed(refused)
 
 
-@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-def test_messages_may_be_compressed_as_kafka_can(night: Night, codec: str) -> None:
+def test_messages_may_be_compressed_in_every_way_that_kafka_knows(night: Night) -> None:
     night.workers(1)
-    night.send(replace(RECORDING), codec=codec)
+    for codec in ("gzip", "snappy", "lz4", "zstd"):
+        night.send(RECORDING, 1 / 4, codec=codec)
     night.ends_as_replayed()
 
 

@@ -60,7 +60,7 @@ def test_redis_answers_slowly(night: Night) -> None:
 def test_what_redis_did_and_could_not_answer_is_not_done_again(night: Night) -> None:
     """The line carries what the worker says and nothing back; then it is cut."""
     with Telephone(night.redis.url) as line:
-        night.worker(redis=line.url).until_running()
+        night.worker(redis=f"redis://{line.address}/0").until_running()
         night.send(RECORDING, in_s=4)
         for share in (0.2, 0.5):
             night.until_told(share)

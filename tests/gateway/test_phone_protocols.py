@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import example, given
@@ -68,6 +69,11 @@ def test_traccar_client_8_for_android() -> None:
     )
     assert report.battery_pct == 71.0
     assert report.signs == []
+
+
+@given(st.text(alphabet="ab=&;%+20é \0", max_size=40))
+def test_a_query_is_read_as_pythons_library_reads_it(query: str) -> None:
+    assert osmand.parameters_of(query) == parse_qsl(query, keep_blank_values=True)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from realkafka import create_topics, forget_topics, real_kafka
 from reception import PATIENCE_S, TOKEN, eventually, now_text, reception, records_of, run
 
@@ -53,6 +54,45 @@ def test_what_was_put_is_in_the_topic_under_its_key() -> None:
                 assert sorted(found) == sorted((f"SZ-{n}".encode(), b"%d" % n) for n in range(100))
                 assert publisher.bytes_in_flight == 0
                 await publisher.put("SZ-1", b"x" * MAX_BYTES)
+
+    run(main)
+
+
+def test_more_than_one_batch_for_one_person_arrives_whole_and_in_order() -> None:
+    async def main() -> None:
+        with EmbeddedBroker(TOPICS) as broker:
+            async with publishing(broker.bootstrap) as publisher:
+                # The first is under way when the others come, and these are three batches.
+                values = [b"%06d" % n * 1_000 for n in range(100)]
+                await asyncio.gather(*(publisher.put("SZ-1", value) for value in values))
+                found = await records_of(broker.bootstrap, EVENTS)
+                assert [value for _, value in found] == values
+
+    run(main)
+
+
+def test_a_person_is_in_the_partition_where_other_clients_look_for_it() -> None:
+    async def main() -> None:
+        with EmbeddedBroker(TOPICS) as broker:
+            async with publishing(broker.bootstrap) as publisher:
+                keys = [f"SZ-{n:04d}" for n in range(50)] + ["", "王-1", "x" * 100]
+                await asyncio.gather(*(publisher.put(key, b"ours") for key in keys))
+            producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap)
+            await producer.start()
+            for key in keys:
+                await producer.send_and_wait(EVENTS, b"theirs", key=key.encode())
+            await producer.stop()
+            where: dict[bytes, set[int]] = {key.encode(): set() for key in keys}
+            consumer = AIOKafkaConsumer(
+                EVENTS, bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest"
+            )
+            await consumer.start()
+            for _ in range(2 * len(keys)):
+                message = await asyncio.wait_for(consumer.getone(), PATIENCE_S)
+                where[message.key].add(message.partition)
+            await consumer.stop()
+            assert {len(partitions) for partitions in where.values()} == {1}
+            assert set.union(*where.values()) == set(range(TOPICS[EVENTS]))
 
     run(main)
 
@@ -113,6 +153,36 @@ def test_kafka_that_stands_still_makes_it_busy_and_memory_stays_bounded() -> Non
             assert values.count(b"before") == values.count(b"after") == 1
             # What was given up on may have arrived all the same, and then once.
             assert values.count(big) <= 10
+
+        run(main)
+
+
+def test_a_partition_that_is_away_does_not_take_the_room_of_the_others() -> None:
+    with real_kafka(2) as kafka:
+
+        async def main() -> None:
+            await create_topics(kafka.bootstrap, {EVENTS: 2, REJECTED: 1}, copies=1)
+            # Of one copy each: either broker leads one.
+            async with publishing(kafka.bootstrap, most_bytes=1 << 20, timeout_s=1.0) as publisher:
+                kafka.pause(2)
+                keys = [f"SZ-{n}" for n in range(8)]
+                said = await asyncio.gather(*(put_or_why(publisher, key, b"x") for key in keys))
+                away = [key for key, why in zip(keys, said, strict=True) if why]
+                near = [key for key, why in zip(keys, said, strict=True) if not why]
+                assert away
+                assert near
+                await publisher.put(near[0], b"the newest that Kafka has")
+                big = b"x" * 20_000
+                for _ in range(200):
+                    assert "does not answer" in await put_or_why(publisher, away[0], big)
+                assert publisher.bytes_in_flight < 100_000
+                await publisher.put(near[0], big)
+                kafka.resume(2)
+
+                async def again() -> str:
+                    return await put_or_why(publisher, away[0], b"after")
+
+                await eventually(again, lambda why: not why)
 
         run(main)
 
