@@ -47,12 +47,15 @@ class Frontier:
     async def _is_read_to(self, tp: TP, end: int, roll: Roll, consumer: Consumer) -> bool:
         """Say whether what is left before the end is no messages.
 
-        A sender's transactions leave marks that take offsets. As what has just been fetched is on
-        its way here for a moment, the same has to be found twice.
+        A sender's transactions leave marks that take offsets. But what was just fetched is on its
+        way here for a moment, and may have been thrown away because partitions moved. So it is
+        fetched once more, and if nothing comes of it there is nothing.
         """
         quiet = self._quiet.pop(tp.partition, None)
         if len(self._inbox) or (await consumer.position(tp) or 0) < end:
             return False
         found = (end, roll.ledger.done)
         self._quiet[tp.partition] = found
+        if found != quiet:
+            await consumer.look_again(tp)
         return found == quiet

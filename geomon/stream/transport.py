@@ -19,7 +19,7 @@ Four things differ from Faust's own; the setting `drain = "messages"` leaves the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -58,6 +58,14 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
             self.log.warning("offsets are not committed: %r", error)
             return False
         return True
+
+    async def committed_of(self, tps: Iterable[TP]) -> dict[TP, int | None]:
+        """Ask the broker what is committed of partitions."""
+        return dict(await self.call_thread(self._committed_of, list(tps)))
+
+    async def _committed_of(self, tps: list[TP]) -> list[tuple[TP, int | None]]:
+        consumer = self._ensure_consumer()
+        return [(tp, await consumer.committed(TopicPartition(*tp))) for tp in tps]
 
     def fetched_s(self, tp: TP) -> float:
         """When the broker last answered for a partition (POSIX seconds); 0 = not yet."""
@@ -98,17 +106,25 @@ class Consumer(driver.Consumer):
         because partitions moved, would never be fetched again: lost, as what comes behind it is
         committed.
         """
-        for tp in self.events():
-            self._committed_offset.pop(tp, None)  # what the broker says counts, not what was tried
-        await super().perform_seek()
-        begins = {tp: self.committed(tp) for tp in self.events()}
-        fresh = [tp for tp, offset in begins.items() if not offset]
-        if fresh:
-            first = await self.earliest_offsets(*fresh)
-            begins.update({tp: first.get(tp) or 0 for tp in fresh})
-            await self.seek_wait({tp: begins[tp] for tp in fresh})
-        self._expected = begins
+        thread: Any = self._thread
+        tps = self.events()
+        # What the broker says counts, not what was tried: a commit may have failed.
+        found = await thread.committed_of(tps)
+        first = await self.earliest_offsets(*tps) if tps else {}
+        begins = {tp: found[tp] or first.get(tp) or 0 for tp in tps}
+        for tp in tps:
+            self._committed_offset[tp] = found[tp] or None
+        # Before the seek: what comes right after it must not meet the offsets from before.
+        self._expected = dict(begins)
         self._gaps.clear()
+        if begins:
+            await self.seek_wait(begins)
+
+    async def look_again(self, tp: TP) -> None:
+        """Fetch a partition's events again from the one that is to be handed on next."""
+        if tp in self._expected:
+            with suppress(KafkaError):  # it has moved away
+                await self.seek(tp, self._expected[tp])
 
     def forget_position(self) -> None:
         """Hand on no more events until it is known again from where on."""
@@ -181,13 +197,15 @@ class Consumer(driver.Consumer):
                 await self._give_back(tp)
 
     async def _give_back(self, tp: TP) -> None:
-        """Have records of the changelog fetched again that cannot be handed on now.
+        """Have records fetched again that cannot be handed on now.
 
-        A recovery waits for each of them: one that was thrown away would keep it waiting for ever.
-        (Events that do not follow on each other are noticed when they are handed on.)
+        A recovery waits for each record of the changelog: one that was thrown away would keep it
+        waiting for ever.
         """
         table = self._table_of(tp)
-        if table is not None:
+        if tp.topic == self._desk.events:
+            await self.look_again(tp)
+        elif table is not None:
             with suppress(KafkaError):  # it has moved away
                 await self.seek(tp, table.reads_on(tp.partition))
 
@@ -210,7 +228,7 @@ class Consumer(driver.Consumer):
             times = times + 1 if where == expected else 1
             self._gaps[tp] = (times, expected)
             if times <= _GAP_TRIES:
-                await self.seek(tp, expected)
+                await self.look_again(tp)
                 return
             # They are really not there: deleted, or the mark of a sender's transaction.
         news = [raw_of(record) for record in batch if record.offset >= expected]
