@@ -29,7 +29,6 @@ KNOTS, KMH = 1852 / 3600, 1 / 3.6
 
 #: From here on a number is milliseconds: as seconds it would be the year 5138.
 _FIRST_MS = 100_000_000_000
-#: As a tuple: `int | float | str` would be made anew with each of a dozen numbers of an upload.
 _NUMERIC = (int, float, str)
 _NUMBER = re.compile(r"\s*[-+]?[\d.]+\s*")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-]?[0-9A-Fa-f]{2}){5}")
@@ -37,7 +36,7 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-]?[0-9A-Fa-f]{2}){5}")
 
 def number(value: Any, field: str) -> float:
     """Give a number, which may be written as text. Raises `Refusal` (wrong_type, not_finite)."""
-    if not isinstance(value, _NUMERIC) or isinstance(value, bool):
+    if type(value) not in _NUMERIC:  # a bool is none, and there are a dozen in each upload
         raise Refusal("wrong_type", field)
     try:
         read = float(value)
@@ -50,6 +49,8 @@ def number(value: Any, field: str) -> float:
 
 def number_or_none(value: Any) -> float | None:
     """Give a number, or None for what is none."""
+    if value is None:
+        return None
     try:
         return number(value, "")
     except Refusal:

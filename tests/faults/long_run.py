@@ -39,7 +39,7 @@ from faults.process import WorkerProcess  # noqa: E402
 from faults.recording import Recording, many_of_everybody  # noqa: E402
 from geomon.embedded.kafka import KafkaCluster  # noqa: E402
 
-BURST_S = 2.0
+BURST_S = 1.0
 WORKERS = 3
 
 
