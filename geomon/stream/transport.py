@@ -80,6 +80,7 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._expected: dict[TP, int] = {}  # offset that comes next; not there = do not hand on
         self._gaps: dict[TP, tuple[int, int]] = {}  # how often it did not come, and which
+        self._seeking = asyncio.Lock()
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> _ConsumerThread:
@@ -106,19 +107,22 @@ class Consumer(driver.Consumer):
         because partitions moved, would never be fetched again: lost, as what comes behind it is
         committed.
         """
-        thread: Any = self._thread
-        tps = self.events()
-        # What the broker says counts, not what was tried: a commit may have failed.
-        found = await thread.committed_of(tps)
-        first = await self.earliest_offsets(*tps) if tps else {}
-        begins = {tp: found[tp] or first.get(tp) or 0 for tp in tps}
-        for tp in tps:
-            self._committed_offset[tp] = found[tp] or None
-        # Before the seek: what comes right after it must not meet the offsets from before.
-        self._expected = dict(begins)
-        self._gaps.clear()
-        if begins:
-            await self.seek_wait(begins)
+        # One at a time: recovery calls it, and the drain; the one that began with the assignment
+        # from before must not have the last word.
+        async with self._seeking:
+            thread: Any = self._thread
+            tps = self.events()
+            # What the broker says counts, not what was tried: a commit may have failed.
+            found = await thread.committed_of(tps)
+            first = await self.earliest_offsets(*tps) if tps else {}
+            begins = {tp: found[tp] or first.get(tp) or 0 for tp in tps}
+            for tp in tps:
+                self._committed_offset[tp] = found[tp] or None
+            # Before the seek: what comes right after it must not meet the offsets from before.
+            self._expected = dict(begins)
+            self._gaps.clear()
+            if begins:
+                await self.seek_wait(begins)
 
     async def look_again(self, tp: TP) -> None:
         """Fetch a partition's events again from the one that is to be handed on next."""
@@ -185,16 +189,19 @@ class Consumer(driver.Consumer):
         moving = not self.flow_active
         if moving:
             # Partitions are moving. What was fetched is given up, and will be fetched again.
-            try:
-                await self.perform_seek()
-            except Exception as error:
-                self.log.warning("no seek while partitions move: %r", error)
+            await self._seek_while_moving()
         for tp, batch in records.items():
             moving |= not self.flow_active or generation != self.app.consumer_generation_id
             if not moving and (active is None or tp in active or tp in self._buffered_partitions):
                 await self._hand_on(tp, batch)
             else:
                 await self._give_back(tp)
+
+    async def _seek_while_moving(self) -> None:
+        try:
+            await self.perform_seek()
+        except Exception as error:
+            self.log.warning("no seek while partitions move: %r", error)
 
     async def _give_back(self, tp: TP) -> None:
         """Have records fetched again that cannot be handed on now.
@@ -222,6 +229,7 @@ class Consumer(driver.Consumer):
         """
         expected = self._expected.get(tp)
         if expected is None:
+            await self._seek_while_moving()
             return
         if batch[0].offset > expected:
             times, where = self._gaps.get(tp, (0, expected))
