@@ -60,11 +60,11 @@ def test_what_fell_due_while_all_was_down_is_told_once_when_it_is_up_again(
     night: Night,
 ) -> None:
     """Of two whose leave ended, one had reported back: that waits to be read, and counts."""
-    worker = night.worker(**WALL).until_running()
+    worker = night.worker(**WALL)
     night.until_shared_by(1)
-    until = now() + timedelta(seconds=12)
+    until = now() + timedelta(seconds=8)
     night.put(*on_leave("SZ-0001", until), *on_leave("SZ-0002", until))
-    night.until_judged()
+    night.until_marked(night.mark())  # and so these have been judged
     worker.kill()
     night.put(back("SZ-0002"))
     night.kill_redis()
@@ -89,12 +89,10 @@ def test_a_wrong_clock_makes_no_deadline_early_or_late(night: Night, clock_wrong
     """The worker learns from its first canary what time it is by the brokers, and waits for it."""
     right = night.worker(**WALL).until_running()
     in_hours = now() + timedelta(hours=3)
-    night.until_shared_by(1)
     night.put(*on_leave("SZ-0001", in_hours))
-    night.until_judged()
+    night.until_marked(night.mark())
     right.stop()
-    night.worker(clock_wrong_s=clock_wrong_s, canary_s=1, **WALL)
-    night.until_shared_by(1)
+    night.worker(clock_wrong_s=clock_wrong_s, canary_s=1, **WALL).until_running()
     soon = now() + timedelta(seconds=4)
     night.put(*on_leave("SZ-0002", soon))
     night.eventually(lambda: told(night), lambda ids: overdue("SZ-0002", soon) in ids, "in time")
