@@ -6,8 +6,10 @@
 A device has one connection and waits for each answer; one on each connection comes before anything
 is measured. Without a rate it sends the next upload at once; at a rate (of all together) uploads
 are due at fixed times, and an answer's time counts from when its upload was due, however late it
-could be sent. What is found is written to standard output as JSON. `idle` are terminals that sign in and stay: it writes a line when all are in, one when each
-has sent a position after "ask" came on standard input, and ends with its standard input.
+could be sent. What is found is written to standard output as JSON.
+
+`idle` are terminals that sign in and stay: it writes a line when all are in, one when each has sent
+a position after "ask" came on standard input, and ends with its standard input.
 """
 
 from __future__ import annotations

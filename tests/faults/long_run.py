@@ -36,7 +36,6 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
 from faults.night import PARTITIONS, SESSION_S, Night, free_port  # noqa: E402
 from faults.process import WorkerProcess  # noqa: E402
-from faults.recording import Recording, many_of_everybody  # noqa: E402
 from geomon.embedded.kafka import KafkaCluster  # noqa: E402
 
 BURST_S = 1.0
@@ -58,10 +57,9 @@ class Row:
 class LongNight:
     """Faults one after the other, in one night."""
 
-    def __init__(self, night: Night, recording: Recording, chance: random.Random) -> None:
+    def __init__(self, night: Night, chance: random.Random) -> None:
         self.rows: list[Row] = []
         self._night = night
-        self._recording = recording
         self._chance = chance
         night.restarts = []  # as a supervisor of services does, which is not to be needed
         night.workers(WORKERS)
@@ -73,7 +71,7 @@ class LongNight:
     def step(self, fault: str, share: float) -> Row:
         """Send a piece, let something fail in the middle of it, and look what came of it."""
         night, before = self._night, self._night.sent
-        night.send(self._recording, share, in_s=BURST_S)
+        night.send(share, in_s=BURST_S)
         time.sleep(self._chance.uniform(0, BURST_S))
         begun = time.monotonic()
         mend = FAULTS[fault][0](self)
@@ -91,10 +89,10 @@ class LongNight:
         return row
 
     def _led_to(self, sent: int) -> int:
-        return self._recording.led_to[sent - 1] if sent else 0
+        return self._night.recording.led_to[sent - 1] if sent else 0
 
     def _compare(self) -> tuple[int, int]:
-        wanted = self._recording.alerts[: self._led_to(self._night.sent)]
+        wanted = self._night.recording.alerts[: self._led_to(self._night.sent)]
         told = Counter(alert["id"] for alert in self._night.alerts())
         due = Counter(alert["id"] for alert in wanted)
         return (due - told).total(), (told - due).total()
@@ -211,13 +209,13 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def course(night: Night, recording: Recording) -> str:
+def course(night: Night) -> str:
     """Kill one of two workers, and write down what the other says of itself meanwhile."""
     ports = [free_port(), free_port()]
     survivor, victim = (night.worker(web=f"127.0.0.1:{port}") for port in ports)
     night.until_shared_by(2)
     night.until_marked(night.mark())
-    night.send(recording, 0.5, in_s=2.0)
+    night.send(0.5, in_s=2.0)
     night.until_told(0.2)
     held = _says(ports[0])
     lines = [f"{0.0:7.2f} s  kill -9 of a worker; the other: {held}"]
@@ -269,14 +267,13 @@ def main(kills: int, seed: int, copies: int) -> None:
     ).stdout.strip()
     print(f"commit {commit}, Python {platform.python_version()}, seed {seed}", flush=True)
     chance = random.Random(seed)  # noqa: S311
-    recording = many_of_everybody(copies)
     faults = schedule(kills, chance)
     with (
         KafkaCluster(3) as cluster,
         tempfile.TemporaryDirectory() as folder,
     ):
-        with Night(cluster, Path(folder) / "night", brokers=3) as night:
-            long_night = LongNight(night, recording, chance)
+        with Night(cluster, Path(folder) / "night", brokers=3, copies=copies) as night:
+            long_night = LongNight(night, chance)
             for number, fault in enumerate(faults, 1):
                 row = long_night.step(fault, 1 / len(faults))
                 print(f"{number:3} of {len(faults)}: {row}", flush=True)
@@ -290,7 +287,7 @@ def main(kills: int, seed: int, copies: int) -> None:
         print("\n".join(restarts))
         print("\nThe course of one recovery")
         with Night(cluster, Path(folder) / "course", brokers=3) as night:
-            print(course(night, many_of_everybody(12)))
+            print(course(night))
     if restarts or any(row.lost or row.twice for row in long_night.rows):
         sys.exit(1)
 

@@ -40,13 +40,15 @@ from geomon.topics import ALERTS, EVENTS, REJECTED, TopicForm, wanted
 
 from .broker import Kafka, Sending, send_now
 from .process import WorkerProcess
-from .recording import Recording
+from .recording import Recording, many_of_everybody
 
 __all__ = ["PARTITIONS", "SESSION_S", "Night", "free_port"]
 
 T = TypeVar("T")
 
 PARTITIONS = 4
+#: Of everybody in the recording: 3,400 messages, 600 alerts.
+COPIES = 8
 #: How long a dead worker holds its partitions.
 SESSION_S = 4.0
 PATIENCE_S = 90.0
@@ -62,11 +64,17 @@ _names = itertools.count(1)
 class Night:
     """Fresh topics on a cluster, a fresh Redis on disk, and workers that read and write them.
 
-    `settings` go to every worker, over those of a recording that is judged by its own clock.
+    What is sent is `recording`: so many copies of everybody. `settings` go to every worker.
     """
 
     def __init__(
-        self, cluster: KafkaCluster, folder: Path, *, brokers: int = 1, **settings: Any
+        self,
+        cluster: KafkaCluster,
+        folder: Path,
+        *,
+        brokers: int = 1,
+        copies: int = COPIES,
+        **settings: Any,
     ) -> None:
         self.cluster = cluster
         self.folder = folder
@@ -78,7 +86,7 @@ class Night:
         """Last words of workers that gave up and were started again; None: none may."""
         self._replicas = brokers
         self._settings = settings
-        self._recording: Recording | None = None
+        self._copies = copies
         self.sent = 0
         """How many lines of the recording have been sent, or are being sent."""
         self._sending: Sending | None = None
@@ -164,22 +172,19 @@ class Night:
 
     # What arrives
 
-    def send(
-        self,
-        recording: Recording,
-        share: float = 1.0,
-        *,
-        in_s: float = 0.0,
-        codec: str = "none",
-    ) -> None:
-        """Send so much of a recording in the background, evenly over so many seconds.
+    @property
+    def recording(self) -> Recording:
+        """What is sent, and what a replay of it in process gives."""
+        return many_of_everybody(self._copies)
+
+    def send(self, share: float = 1.0, *, in_s: float = 0.0, codec: str = "none") -> None:
+        """Send so much of the recording in the background, evenly over so many seconds.
 
         It goes on where the last call ended, when that is done.
         """
         if self._sending is not None:
             self._sending.wait()
-        if self._recording is not recording:
-            self._recording, self.sent = recording, 0
+        recording = self.recording
         end = min(len(recording.lines), self.sent + ceil(share * len(recording.lines)))
         lines = recording.lines[self.sent : end]
         self.sent = end
@@ -216,8 +221,7 @@ class Night:
 
     def until_told(self, share: float) -> None:
         """Wait until as many alerts are told as so much of the recording leads to."""
-        assert self._recording is not None
-        led_to = self._recording.led_to
+        led_to = self.recording.led_to
         wanted = led_to[int(len(led_to) * share) - 1]
         self.eventually(self.told, lambda told: told >= wanted, f"{wanted} alerts are told")
 
@@ -282,8 +286,7 @@ class Night:
         `refused`: how many messages must have been refused for which reason, if not those of the
         recording alone.
         """
-        recording = self._recording
-        assert recording is not None
+        recording = self.recording
         assert self.sent == len(recording.lines), "not all has been sent"
         self.until_nothing_more_comes()
         self.stop()
@@ -316,10 +319,9 @@ class Night:
 
     def topics_have_all(self, refused: Mapping[str, int] | None = None) -> None:
         """Fail unless alerts and refusals are in their topics too; there they may be twice."""
-        assert self._recording is not None
         alerts = [msgspec.json.decode(value or b"") for _, value in self.kafka.read(ALERTS)]
         alerts = [alert for alert in alerts if not _is_marker(alert["subject"])]
-        wanted = {alert["id"]: alert for alert in self._recording.alerts}
+        wanted = {alert["id"]: alert for alert in self.recording.alerts}
         assert {alert["id"]: alert for alert in alerts} == wanted
         records = [msgspec.json.decode(value or b"") for _, value in self.kafka.read(REJECTED)]
         by_place = {
@@ -327,7 +329,7 @@ class Night:
             for record in records
             if not _is_marker(record["supervisee_id"] or "")
         }
-        wanted_refused = self._recording.rejections if refused is None else refused
+        wanted_refused = self.recording.rejections if refused is None else refused
         assert Counter(by_place.values()) == Counter(wanted_refused)
 
     def repeats(self) -> int:

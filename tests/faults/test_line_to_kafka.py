@@ -11,10 +11,7 @@ from realkafka import need_kafka
 from geomon.embedded.kafka import KafkaCluster
 
 from .night import Night, free_port
-from .recording import many_of_everybody
 from .telephone import Telephone
-
-RECORDING = many_of_everybody(12)
 
 
 class KafkaByTelephone(KafkaCluster):
@@ -57,12 +54,12 @@ def test_a_worker_cut_off_from_kafka_is_replaced_and_comes_back(
         night.worker(kafka=line.address)
         night.worker()
         night.until_shared_by(2)
-        night.send(RECORDING, 0.6, in_s=3)
+        night.send(0.6, in_s=3)
         night.until_told(0.2)
         getattr(line, fault)()
         night.until_shared_by(1)
         night.until_told(0.55)
         line.mend()
         night.until_shared_by(2)
-        night.send(RECORDING, 0.4)
+        night.send(0.4)
         night.ends_as_replayed()

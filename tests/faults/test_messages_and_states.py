@@ -7,9 +7,7 @@ import json
 from geomon.topics import changelog_of
 
 from .night import PARTITIONS, Night
-from .recording import many_of_everybody
 
-RECORDING = many_of_everybody(6)
 NOON = "2024-02-12T12:00:00+08:00"
 HEARTBEAT = {
     "type": "upload",
@@ -47,12 +45,12 @@ def test_poisoned_messages_are_put_aside_with_their_reasons_and_the_rest_goes_on
     night: Night,
 ) -> None:
     night.workers(2)
-    night.send(RECORDING, 0.5, in_s=1)
+    night.send(0.5, in_s=1)
     night.until_told(0.2)
     for _ in range(2):
         night.put(*((p, key, v) for p in range(PARTITIONS) for key, v, _ in POISON.values()))
-    night.send(RECORDING, 0.5)
-    refused = dict(RECORDING.rejections)
+    night.send(0.5)
+    refused = dict(night.recording.rejections)
     for _, _, reason in POISON.values():
         refused[reason] = refused.get(reason, 0) + 2 * PARTITIONS
     night.ends_as_replayed(refused)
@@ -61,19 +59,19 @@ def test_poisoned_messages_are_put_aside_with_their_reasons_and_the_rest_goes_on
 def test_messages_may_be_compressed_in_every_way_that_kafka_knows(night: Night) -> None:
     night.workers(1)
     for codec in ("gzip", "snappy", "lz4", "zstd"):
-        night.send(RECORDING, 1 / 4, codec=codec)
+        night.send(1 / 4, codec=codec)
     night.ends_as_replayed()
 
 
 def test_a_worker_whose_states_are_gone_refuses_to_go_on(night: Night) -> None:
     """The changelog was deleted and made anew: people would be strangers, and told of anew."""
     [worker] = night.workers(1)
-    night.send(RECORDING, 0.5)
+    night.send(0.5)
     night.until_told(0.45)
     worker.stop()
     told = night.told()
     night.new_changelog()
-    night.send(RECORDING, 0.5)
+    night.send(0.5)
     assert_refuses(night)
     assert night.told() == told
 
@@ -81,14 +79,14 @@ def test_a_worker_whose_states_are_gone_refuses_to_go_on(night: Night) -> None:
 def test_a_worker_whose_states_are_gone_in_part_refuses_to_go_on(night: Night) -> None:
     """The beginning of the changelog was deleted, by hand or by a retention that somebody set."""
     [worker] = night.workers(1)
-    night.send(RECORDING, 0.5)
+    night.send(0.5)
     night.until_told(0.45)
     worker.stop()
     told = night.told()
     changelog = changelog_of(night.app_id)
     ends, begins = night.kafka.ends_of(changelog), night.kafka.begins_of(changelog)
     night.kafka.trim(changelog, {p: (begins[p] + ends[p]) // 2 for p in ends})
-    night.send(RECORDING, 0.5)
+    night.send(0.5)
     assert_refuses(night)
     assert night.told() == told
 
@@ -105,10 +103,10 @@ def assert_refuses(night: Night) -> None:
 def test_under_another_name_a_worker_judges_all_that_is_kept_anew(night: Night) -> None:
     """What such a worker is told to do: no alert is told a second time."""
     [worker] = night.workers(1)
-    night.send(RECORDING, 0.5)
+    night.send(0.5)
     night.until_told(0.45)
     worker.stop()
     night.rename()
     night.workers(1)
-    night.send(RECORDING, 0.5)
+    night.send(0.5)
     night.ends_as_replayed()

@@ -9,11 +9,9 @@ from typing import Any
 from geomon.sinks.redis import TIMEOUT_S, log_key
 
 from .night import SESSION_S, Night
-from .recording import many_of_everybody
 from .telephone import Telephone
 
 LOG = log_key()
-RECORDING = many_of_everybody(12)
 
 
 def set_(client: Any, name: str, value: object) -> None:
@@ -22,7 +20,7 @@ def set_(client: Any, name: str, value: object) -> None:
 
 def test_redis_is_killed_and_started_with_its_file(night: Night) -> None:
     night.workers(2)
-    night.send(RECORDING, in_s=6)
+    night.send(in_s=6)
     for share in (0.2, 0.5):
         night.until_told(share)
         night.kill_redis()
@@ -33,7 +31,7 @@ def test_redis_is_killed_and_started_with_its_file(night: Night) -> None:
 
 def test_redis_is_full_until_it_is_given_more(night: Night) -> None:
     [worker] = night.workers(1)
-    night.send(RECORDING, in_s=4)
+    night.send(in_s=4)
     night.until_told(0.3)
     with night.subscriber() as client:
         used: Any = client.info("memory")
@@ -41,7 +39,7 @@ def test_redis_is_full_until_it_is_given_more(night: Night) -> None:
         set_(client, "maxmemory", used["used_memory"] // 2)
         night.until_said("raise maxmemory")
         told = night.told()
-        assert told < len(RECORDING.alerts)
+        assert told < len(night.recording.alerts)
         set_(client, "maxmemory", 0)
     assert worker.alive
     night.ends_as_replayed()
@@ -49,7 +47,7 @@ def test_redis_is_full_until_it_is_given_more(night: Night) -> None:
 
 def test_redis_answers_slowly(night: Night) -> None:
     night.workers(1)
-    night.send(RECORDING, in_s=4)
+    night.send(in_s=4)
     for share in (0.2, 0.4, 0.6):
         night.until_told(share)
         with night.subscriber() as client:
@@ -61,7 +59,7 @@ def test_what_redis_did_and_could_not_answer_is_not_done_again(night: Night) -> 
     """The line carries what the worker says and nothing back; then it is cut."""
     with Telephone(night.redis.url) as line:
         night.worker(redis=f"redis://{line.address}/0").until_running()
-        night.send(RECORDING, in_s=4)
+        night.send(in_s=4)
         for share in (0.2, 0.5):
             night.until_told(share)
             told = night.told()
@@ -76,7 +74,7 @@ def test_what_redis_did_and_could_not_answer_is_not_done_again(night: Night) -> 
 def test_a_redis_that_comes_back_empty_is_told_what_comes_from_then_on(night: Night) -> None:
     """Its log is lost by nature; the topic of alerts has it all."""
     night.workers(1)
-    night.send(RECORDING, in_s=4)
+    night.send(in_s=4)
     night.until_told(0.4)
     night.kill_redis()
     shutil.rmtree(night.folder / "redis")
@@ -86,8 +84,8 @@ def test_a_redis_that_comes_back_empty_is_told_what_comes_from_then_on(night: Ni
     night.stop()
     log = [alert["id"] for alert in night.alerts()]
     assert len(log) == len(set(log)), "told twice"
-    wanted: dict[str, list[str]] = {alert["subject"]: [] for alert in RECORDING.alerts}
-    for alert in RECORDING.alerts:
+    wanted: dict[str, list[str]] = {alert["subject"]: [] for alert in night.recording.alerts}
+    for alert in night.recording.alerts:
         wanted[alert["subject"]].append(alert["id"])
     told: dict[str, list[str]] = {person: [] for person in wanted}
     for alert_id in log:
@@ -95,7 +93,7 @@ def test_a_redis_that_comes_back_empty_is_told_what_comes_from_then_on(night: Ni
     for person, ids in told.items():
         # Of everybody the last so and so many: from one alert on, all of them, in their order.
         assert ids == wanted[person][len(wanted[person]) - len(ids) :]
-    assert 0 < len(log) < len(RECORDING.alerts)
+    assert 0 < len(log) < len(night.recording.alerts)
     night.topics_have_all()
 
 
@@ -117,7 +115,7 @@ def test_a_password_that_is_changed_stops_nothing_for_good(night: Night) -> None
         set_(client, "requirepass", "old")
         client.execute_command("AUTH", "old")
         night.worker(redis=_with_password(night, "old")).until_running()
-        night.send(RECORDING, in_s=4)
+        night.send(in_s=4)
         night.eventually(lambda: int(client.xlen(LOG)), lambda told: told > 200, "it tells")
         set_(client, "requirepass", "new")
         client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -136,7 +134,7 @@ def _with_password(night: Night, password: str) -> str:
 def test_redis_stands_still_for_longer_than_the_session_of_a_worker(night: Night) -> None:
     """A worker that waits for Redis is alive, and keeps its partitions."""
     night.workers(2)
-    night.send(RECORDING, in_s=4)
+    night.send(in_s=4)
     night.until_told(0.3)
     night.pause_redis()
     time.sleep(max(TIMEOUT_S, SESSION_S) + 1)  # there is nobody to ask whether it is long enough
