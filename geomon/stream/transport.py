@@ -239,7 +239,7 @@ class Consumer(driver.Consumer):
                 await self.look_again(tp)
                 return
             # They are really not there: deleted, or the mark of a sender's transaction.
-        news = [raw_of(record) for record in batch if record.offset >= expected]
+        news = [_raw(record) for record in batch if record.offset >= expected]
         if news and await self._desk.inbox.put(news):
             self._expected[tp] = news[-1].offset + 1
 
