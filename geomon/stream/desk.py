@@ -68,16 +68,19 @@ class Desk:
 
     def judge(self, batch: Sequence[Raw]) -> Verdict:
         """Take a batch of messages in their order of arrival."""
-        news = [raw for raw in batch if not self._knows(raw)]
+        news = []
+        for raw in batch:
+            ledger = self.rolls[raw.partition].ledger
+            if not self._knows(raw):
+                news.append(raw)
+            if not ledger.has_judged(raw.offset, raw.arrived_s):
+                # At once, because a batch may hold a message twice; and before anything is judged,
+                # because states that are written from here on go as far as this batch.
+                ledger.take(raw.offset, raw.arrived_s)
         verdict = Verdict([], [], [], len(batch) - len(news))
         arrivals, rejected = self._take(news)
         verdict.rejections.extend(rejection_record(refusal) for refusal in rejected)
         verdict.arrivals.extend(arrivals)
-        # How far states go that are written from here on: none is before this batch is judged.
-        for raw in batch:
-            ledger = self.rolls[raw.partition].ledger
-            if not ledger.has_judged(raw.offset, raw.arrived_s):
-                ledger.take(raw.offset, raw.arrived_s)
         for arrival in arrivals:
             self._step(arrival.supervisee_id, arrival.event, arrival.raw, verdict)
         return verdict

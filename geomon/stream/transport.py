@@ -142,7 +142,10 @@ class Consumer(driver.Consumer):
         if not done:
             # Faust takes a commit that failed for made. What lies before it would not be read again
             # when partitions move: lost.
-            self._committed_offset.update(before)
+            for tp, offset in offsets.items():
+                # Only what Faust has just put there: a seek may have asked the broker meanwhile.
+                if self._committed_offset.get(tp) == offset:
+                    self._committed_offset[tp] = before[tp]
         return bool(done)
 
     def start_committing(self, tp: TP) -> None:
