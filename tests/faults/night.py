@@ -40,7 +40,7 @@ from geomon.topics import ALERTS, EVENTS, REJECTED, TopicForm, wanted
 
 from .broker import Kafka, Sending, send_now
 from .process import WorkerProcess
-from .recording import Recording, many_of_everybody
+from .recording import Line, Recording, many_of_everybody, replayed
 
 __all__ = ["PARTITIONS", "SESSION_S", "Night", "free_port"]
 
@@ -286,10 +286,10 @@ class Night:
         `refused`: how many messages must have been refused for which reason, if not those of the
         recording alone.
         """
-        recording = self.recording
-        assert self.sent == len(recording.lines), "not all has been sent"
+        assert self.sent == len(self.recording.lines), "not all has been sent"
         self.until_nothing_more_comes()
         self.stop()
+        recording = self.recording if refused is not None else self.as_it_arrived()
         log = self.alerts()
         told = Counter(alert["id"] for alert in log)
         wanted = Counter(alert["id"] for alert in recording.alerts)
@@ -302,7 +302,23 @@ class Night:
             ids = [alert["id"] for alert in log if alert["subject"] == person]
             assert ids == [a["id"] for a in recording.alerts if a["subject"] == person]
         assert self.present() == recording.open()
-        self.topics_have_all(refused)
+        self.topics_have_all(recording, refused)
+
+    def as_it_arrived(self) -> Recording:
+        """Give the recording as it stands in the topic of events.
+
+        That is as it was sent, unless the sender repeated itself while brokers were away, as
+        librdkafka may, though its messages are numbered; a replay of that is what must be told.
+        """
+        arrived = [
+            Line(key or b"", value or b"")
+            for key, value in self.kafka.read(EVENTS)
+            if not _is_marker((key or b"").decode())
+        ]
+        sent = Counter((line.key, line.value) for line in self.recording.lines)
+        found = Counter((line.key, line.value) for line in arrived)
+        assert found.keys() == sent.keys(), "the sender lost something"
+        return self.recording if found == sent else replayed(arrived, self.recording.end)
 
     def present(self) -> dict[str, dict[str, dict[str, Any]]]:
         """What Redis shows as open: person -> kind -> alert."""
@@ -317,11 +333,13 @@ class Night:
                     }
         return {person: kinds for person, kinds in found.items() if kinds}
 
-    def topics_have_all(self, refused: Mapping[str, int] | None = None) -> None:
+    def topics_have_all(
+        self, recording: Recording, refused: Mapping[str, int] | None = None
+    ) -> None:
         """Fail unless alerts and refusals are in their topics too; there they may be twice."""
         alerts = [msgspec.json.decode(value or b"") for _, value in self.kafka.read(ALERTS)]
         alerts = [alert for alert in alerts if not _is_marker(alert["subject"])]
-        wanted = {alert["id"]: alert for alert in self.recording.alerts}
+        wanted = {alert["id"]: alert for alert in recording.alerts}
         assert {alert["id"]: alert for alert in alerts} == wanted
         records = [msgspec.json.decode(value or b"") for _, value in self.kafka.read(REJECTED)]
         by_place = {
@@ -329,7 +347,7 @@ class Night:
             for record in records
             if not _is_marker(record["supervisee_id"] or "")
         }
-        wanted_refused = self.recording.rejections if refused is None else refused
+        wanted_refused = recording.rejections if refused is None else refused
         assert Counter(by_place.values()) == Counter(wanted_refused)
 
     def repeats(self) -> int:

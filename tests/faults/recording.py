@@ -22,7 +22,7 @@ from geomon.replay import Replay
 from geomon.settings import Settings, rules_from
 from geomon.zones.index import zones_for
 
-__all__ = ["Line", "Recording", "many_of_everybody", "open_of"]
+__all__ = ["Line", "Recording", "many_of_everybody", "open_of", "replayed"]
 
 _ID = re.compile(rb'"supervisee_id": ?"([^"]+)"')
 _FIRST = b"SZ-01"
@@ -72,6 +72,11 @@ def many_of_everybody(copies: int) -> Recording:
         for copy in range(copies)
     )
     lines = [_renamed(one[number], b"SZ-%02d" % (10 + copy)) for _, copy, number in placed]
+    return replayed(lines, end)
+
+
+def replayed(lines: list[Line], end: datetime) -> Recording:
+    """Give a recording of these lines: what a replay of them tells."""
     replay = Replay(Intake(zones_for(SETTINGS.city)), rules_from(SETTINGS))
     told: list[dict[str, Any]] = []
     led_to = []

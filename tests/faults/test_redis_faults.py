@@ -94,7 +94,7 @@ def test_a_redis_that_comes_back_empty_is_told_what_comes_from_then_on(night: Ni
         # Of everybody the last so and so many: from one alert on, all of them, in their order.
         assert ids == wanted[person][len(wanted[person]) - len(ids) :]
     assert 0 < len(log) < len(night.recording.alerts)
-    night.topics_have_all()
+    night.topics_have_all(night.recording)
 
 
 def test_a_worker_with_the_wrong_password_says_so_in_one_line(night: Night) -> None:
