@@ -124,6 +124,11 @@ class Consumer(driver.Consumer):
             if begins:
                 await self.seek_wait(begins)
 
+    async def _seek(self, partition: TP, offset: int) -> None:
+        # In the thread that fetches: Faust seeks from here, and takes away what that one is at.
+        thread: Any = self._thread
+        await thread.call_thread(thread.seek, partition, offset)
+
     async def look_again(self, tp: TP) -> None:
         """Fetch a partition's events again from the one that is to be handed on next."""
         if tp in self._expected:

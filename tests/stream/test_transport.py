@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import get_ident
+from typing import Any
 
 import msgspec
 import pytest
+from aiokafka import AIOKafkaConsumer
 from everykind import BAD, everything
 from mainjob import (
     RECORDING,
@@ -69,3 +72,36 @@ def test_workers_tell_the_same_however_messages_are_fetched(zones: ZoneIndex, dr
             assert reasons == {"bad_zone": 2 * len(bad), "faked_position": 1}
 
     run(main)
+
+
+def test_the_consumer_seeks_in_the_thread_that_fetches(
+    zones: ZoneIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From another one it would take away what the fetch is at, and end the worker."""
+    threads: list[int] = []
+    seek = AIOKafkaConsumer.seek
+
+    def noted(consumer: Any, partition: Any, offset: int) -> None:
+        threads.append(get_ident())
+        seek(consumer, partition, offset)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "seek", noted)
+    (raw, *_) = everything()
+    whose = msgspec.json.decode(raw.data)["supervisee_id"]
+
+    async def main() -> None:
+        async with (
+            embedded_parts(RECORDING) as settings,
+            producer_of(settings) as producer,
+            embedded_worker(settings, zones) as worker,
+        ):
+            await producer.send_and_wait(EVENTS, raw.data, key=whose.encode())
+            await judged(worker, 1)
+            before = len(threads)
+            consumer: Any = worker.app.consumer
+            for tp in consumer.events():
+                await consumer.look_again(tp)
+            assert len(threads) > before
+
+    run(main)
+    assert get_ident() not in threads
