@@ -7,17 +7,18 @@ PYTHON ?= python3
 VENV ?= .venv
 OUT ?= demo-out
 FESTIVAL ?= festival-out
+FUZZ = jt808 gt06 r16h
 FUZZ_VENV ?= .venv-fuzz
 FUZZ_S ?= 60
 FUZZ_OUT ?= fuzz-out
 
-.PHONY: demo test check bench bench-gateway bench-stream faults festival fuzz zones clean
+.PHONY: demo test check bench bench-detection bench-gateway bench-stream faults festival fuzz $(FUZZ:%=fuzz-%) zones clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/geomon demo --out $(OUT)
 
 test: $(VENV)/.dev
-	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
+	$(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff check
@@ -26,6 +27,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(VENV)/bin/python tests/benchmarks/bench_replay.py
+
+bench-detection: $(VENV)/.dev
+	$(VENV)/bin/geomon bench detection $(BENCH)
 
 bench-gateway: $(VENV)/.dev
 	$(VENV)/bin/python tests/benchmarks/bench_gateway.py $(BENCH)
@@ -41,13 +45,15 @@ festival: $(VENV)/.dev
 	$(VENV)/bin/python tests/benchmarks/bench_festival.py $(FESTIVAL)
 
 # Not in CI: each TCP protocol for FUZZ_S seconds, by atheris, which has wheels for Python 3.11 on.
-fuzz: $(FUZZ_VENV)/.fuzz
-	for protocol in jt808 gt06 r16h; do \
-	    mkdir -p $(FUZZ_OUT)/$$protocol && \
-	    $(FUZZ_VENV)/bin/python tests/fuzz/fuzz_tcp.py $$protocol -max_total_time=$(FUZZ_S) -max_len=4096 \
-	        -timeout=10 -rss_limit_mb=512 -artifact_prefix=$(FUZZ_OUT)/$$protocol- -print_final_stats=1 \
-	        $(FUZZ_OUT)/$$protocol || exit 1; \
-	done
+# `make -j3 fuzz FUZZ_S=1800` runs the three at once, each with its output in a file.
+fuzz: $(FUZZ:%=fuzz-%)
+
+$(FUZZ:%=fuzz-%): fuzz-%: $(FUZZ_VENV)/.fuzz
+	mkdir -p $(FUZZ_OUT)/$*
+	$(FUZZ_VENV)/bin/python tests/fuzz/fuzz_tcp.py $* -max_total_time=$(FUZZ_S) -max_len=4096 \
+	    -timeout=10 -rss_limit_mb=512 -artifact_prefix=$(FUZZ_OUT)/$*- -print_final_stats=1 \
+	    $(FUZZ_OUT)/$* >$(FUZZ_OUT)/$*.log 2>&1 || { tail -n 40 $(FUZZ_OUT)/$*.log; exit 1; }
+	grep -E '^(Done|stat::)' $(FUZZ_OUT)/$*.log
 
 zones: $(VENV)/.dev
 	$(VENV)/bin/geomon zones build

@@ -9,7 +9,7 @@ from geomon.core.episodes import Alert
 from geomon.core.person import Clue, LastFix
 from geomon.zones.index import NEAR_M, ZoneIndex
 
-__all__ = ["cloud_event"]
+__all__ = ["cloud_event", "exact"]
 
 DATASCHEMA = "urn:geomon:alert:1"
 
@@ -22,7 +22,7 @@ def cloud_event(
     `rules` is the version of the rules, `zones` what the fixes were placed by. `detected_s` is when
     the system decided; left out, it is the person's own clock (in a replay).
     """
-    evidence = [_exact(clue, zones) for clue in alert.evidence]
+    evidence = [exact(clue, zones) for clue in alert.evidence]
     episode = episode_id(alert.supervisee_id, alert.kind, alert.since_s)
     detected = iso_utc(alert.detected_s if detected_s is None else detected_s)
     data: dict[str, Any] = {
@@ -79,7 +79,7 @@ def _proposal(alert: Alert) -> dict[str, Any] | None:
     return {"action": action, "ground": ground, "evidence": list(rests_on)} if action else None
 
 
-def _exact(clue: Clue, zones: ZoneIndex) -> Clue:
+def exact(clue: Clue, zones: ZoneIndex) -> Clue:
     """Measure far distances, which judging needs no better than from below."""
     if abs(clue.distance_m) < NEAR_M:
         return clue

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from geomon.cloudevent import cloud_event
+from geomon.commands import command_event
 from geomon.core.entries import UnknownEpisode, UnknownPermit
 from geomon.core.episodes import Alert
 from geomon.core.observed import ClockAt, Event, Observed
 from geomon.core.person import Person
+from geomon.core.requests import Request
 from geomon.core.rules import Rules
 from geomon.core.step import Outcome, TooLate, step
 from geomon.errors import TrackError
@@ -37,22 +39,29 @@ _BLOCK_BYTES = 1 << 16
 
 
 class Replay:
-    """Replays recordings; keeps the people, the counts, and what was refused."""
+    """Replays recordings; keeps the people, the counts, and what was refused.
+
+    With `commands`, requests to devices are given among the alerts.
+    """
 
     def __init__(
         self,
         intake: Intake,
         rules: Rules,
         on_rejected: Callable[[Rejected], None] = lambda _: None,
+        *,
+        commands: bool = False,
     ) -> None:
         self.people: dict[str, Person] = {}
         self.counts: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
         self.alerts: Counter[tuple[str, str]] = Counter()
+        self.commands: Counter[str] = Counter()
         self.end_s = 0
         self._intake = intake
         self._rules = rules
         self._on_rejected = on_rejected
+        self._gives_commands = commands
 
     def feed(self, lines: Iterable[Raw]) -> Iterator[dict[str, Any]]:
         """Replay lines; give alerts (CloudEvents) as they come, in the order of arrival."""
@@ -98,6 +107,10 @@ class Replay:
         if isinstance(outcome, Alert):
             self.alerts[outcome.kind, outcome.phase] += 1
             return cloud_event(outcome, rules=self._rules.version, zones=self._intake.zones)
+        if isinstance(outcome, Request):
+            self.commands[outcome.reason] += 1
+            given = command_event(outcome, rules=self._rules.version)
+            return given if self._gives_commands else None
         if raw is not None:
             self._reject(refusal_of(outcome, raw, whose))
         return None

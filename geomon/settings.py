@@ -36,6 +36,7 @@ _JUDGING = 2
 _LEVELS = ", ".join(LEVELS)
 
 _DAY_H, _MOST_OFFSET_H = 24, 14
+_LONGEST_ASKED_S = 3600
 
 DEFAULT_FILE = Path("geomon.toml")
 
@@ -233,6 +234,9 @@ class Settings:
         15.0, "s", "How long a gateway that stops waits for what is under way.", least=0
     )
     horizon_h: float = _setting(24.0, "h", "How late a fix may arrive and still count.", least=1)
+    evidence_nats: float = _setting(
+        6.5, "nats", "Evidence it takes to believe that somebody surely inside has left.", least=2
+    )
     settle_s: int = _setting(
         45, "s", "How long fixes from a device's memory are gathered before judging.", least=0
     )
@@ -299,6 +303,13 @@ class Settings:
     out_of_supervision_h: list[float] = _levels(
         [72, 48, 24], "h", "Lost contact for longer counts as out of supervision."
     )
+    ask_interval_s: list[float] = _levels(
+        [0, 0, 0], "s", "How often a device is asked to report when near the line; 0: not asked."
+    )
+    ask_for_min: list[float] = _levels(
+        [30, 30, 30], "min", "For how long, from its next regular report on."
+    )
+    asks_a_day: list[float] = _levels([6, 6, 6], "a day", "Most such requests to one person.")
 
 
 @dataclass(frozen=True)
@@ -399,6 +410,7 @@ def rules_from(settings: Settings) -> Rules:
     rules = Rules(
         plans=(loose, normal, strict),
         horizon_s=round(settings.horizon_h * 3600),
+        evidence_nats=settings.evidence_nats,
         settle_s=settings.settle_s,
         belief_ttl_s=round(settings.belief_ttl_h * 3600),
         travel_allowance_s=round(settings.travel_allowance_h * 3600),
@@ -434,6 +446,9 @@ def _plan(settings: Settings, level: int) -> Plan:
         curfew_grace_s=seconds("curfew_grace_min"),
         overdue_grace_s=seconds("overdue_grace_min"),
         out_of_supervision_s=seconds("out_of_supervision_h", 3600),
+        ask_interval_s=seconds("ask_interval_s", 1),
+        ask_for_s=seconds("ask_for_min"),
+        asks=round(settings.asks_a_day[level]),
     )
 
 
@@ -463,8 +478,11 @@ def _check(settings: Settings) -> None:
     """Check what one setting alone does not say; raises `SettingsError`."""
     if not -_MOST_OFFSET_H <= settings.utc_offset_h <= _MOST_OFFSET_H:
         raise SettingsError(f"utc_offset_h must be between -{_MOST_OFFSET_H} and {_MOST_OFFSET_H}")
-    if any(number != round(number) for number in settings.check_ins):
-        raise SettingsError("check_ins must be whole numbers")
+    for name in ("check_ins", "ask_interval_s", "asks_a_day"):
+        if any(number != round(number) for number in getattr(settings, name)):
+            raise SettingsError(f"{name} must be whole numbers")
+    if max(settings.ask_interval_s) > _LONGEST_ASKED_S:
+        raise SettingsError(f"ask_interval_s must be at most {_LONGEST_ASKED_S} s")
     for begin_h, end_h in zip(settings.check_in_from_h, settings.check_in_until_h, strict=True):
         if not begin_h < end_h <= _DAY_H:
             raise SettingsError(

@@ -18,6 +18,7 @@ from geomon.settings import Settings
 
 __all__ = [
     "ALERTS",
+    "COMMANDS",
     "DEVICES",
     "EVENTS",
     "PEOPLE",
@@ -35,6 +36,8 @@ __all__ = [
 EVENTS = "geomon.events"
 ALERTS = "geomon.alerts"
 REJECTED = "geomon.rejected"
+#: Requests to devices to report more often; made only where the plans ask.
+COMMANDS = "geomon.commands"
 #: Whom each device speaks for, by its id; read by gateways alone.
 DEVICES = "geomon.devices"
 
@@ -107,7 +110,8 @@ class Difference:
 def wanted(settings: Settings, *, gateway: bool = False) -> tuple[TopicForm, ...]:
     """Give what the topics ought to be: events, alerts, refusals and the state's changelog.
 
-    With `gateway` the devices that gateways read are among them.
+    Commands are among them where a plan asks devices to report more often, and with `gateway` the
+    devices that gateways read.
 
     Raises `SettingsError` when events would be gone while they may still count.
     """
@@ -171,6 +175,12 @@ def wanted(settings: Settings, *, gateway: bool = False) -> tuple[TopicForm, ...
         passing_form(ALERTS, number, "alerts_retention_days", alerts_ms),
         # Few, and one who looks for a mistake reads them all: in one order.
         passing_form(REJECTED, 1, "rejected_retention_days", rejected_ms),
+        # What they ask for is over in minutes: kept to be looked at, as the events are.
+        *(
+            [passing_form(COMMANDS, number, "events_retention_h", events_ms)]
+            if any(settings.ask_interval_s)
+            else []
+        ),
         *([TopicForm(DEVICES, 1, settings.replication, devices)] if gateway else []),
         TopicForm(changelog_of(settings.app_id), number, settings.replication, changelog),
     )

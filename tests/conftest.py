@@ -26,6 +26,20 @@ from geomon.zones.index import ZoneIndex, zones_for
 ROOT = Path(__file__).resolve().parents[1]
 
 
+#: Folders whose files mostly wait for servers: first, or they would be what is waited for last.
+_WAITING = ("faults", "stream", "embedded", "gateway", "sinks")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long. `--no-loadscope-reorder` leaves it so."""
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return _WAITING.index(folder) if folder in _WAITING else len(_WAITING)
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def recorded() -> Callable[[str], Path]:
     """Path of a recorded track; the test is skipped, with the reason, where it is missing."""

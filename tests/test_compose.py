@@ -7,34 +7,45 @@ import re
 import subprocess
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from geomon import __version__
 from geomon.embedded.jars import NEWEST
-from geomon.operations.metrics import METRICS
+from geomon.gateway import house
+from geomon.gateway import metrics as of_gateways
+from geomon.operations import metrics as of_workers
 from geomon.settings import Settings, load
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE = (ROOT / "compose.yaml").read_text("utf-8")
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 RULES = (ROOT / "deploy" / "alerts.yml").read_text("utf-8")
-DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/geomon.json").read_text("utf-8"))
+DASHBOARDS = [
+    json.loads(path.read_text("utf-8"))
+    for path in sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
+]
 PROVISIONING = ROOT / "deploy" / "grafana" / "provisioning"
+
+METRICS = {**of_workers.METRICS, **of_gateways.METRICS}
+#: Checks whose names rules may use: of a gateway, which passes those of listeners that it has.
+CHECKS = {"kafka", "registry", *house._LISTENERS}
 
 # What the client library adds by itself.
 OF_THE_PROCESS = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
 
 
-def expressions_of_the_dashboard() -> list[str]:
-    return [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+def expressions_of_the_dashboards() -> list[str]:
+    panels = [panel for dashboard in DASHBOARDS for panel in dashboard["panels"]]
+    return [target["expr"] for panel in panels for target in panel["targets"]]
 
 
 def expressions_of_the_rules() -> list[str]:
     return re.findall(r"^ +expr: (.+)$", RULES, re.MULTILINE)
 
 
-EXPRESSIONS = [*expressions_of_the_dashboard(), *expressions_of_the_rules()]
+EXPRESSIONS = [*expressions_of_the_dashboards(), *expressions_of_the_rules()]
 
 
 def image_of(service: str) -> str:
@@ -154,15 +165,17 @@ def test_every_metric_that_is_shown_or_watched_exists_with_its_labels(expression
             if n in METRICS
             for values in METRICS[n].known
         ]
-        if name != "job":
+        if name == "check":
+            assert wanted in CHECKS
+        elif name != "job":
             assert wanted in {values[name] for values in known if name in values}
 
 
 def test_every_metric_of_weight_is_shown_or_watched() -> None:
-    """What a worker counts and nobody looks at is a metric too many, or a panel too few."""
+    """What is counted and nobody looks at is a metric too many, or a panel too few."""
     together = "\n".join(EXPRESSIONS)
     unseen = {name for name in METRICS if not re.search(rf"\b{name}(_bucket)?\b", together)}
-    assert unseen <= {"geomon_build_info", "geomon_batch_events"}
+    assert unseen <= {"geomon_build_info", "geomon_gateway_build_info", "geomon_batch_events"}
 
 
 def test_every_rule_says_how_grave_it_is_and_what_is_wrong() -> None:
@@ -175,11 +188,14 @@ def test_every_rule_says_how_grave_it_is_and_what_is_wrong() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_panels_have_a_place_each_and_the_source_that_is_provisioned() -> None:
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: str(dashboard["uid"]))
+def test_panels_have_a_place_each_and_the_source_that_is_provisioned(
+    dashboard: dict[str, Any],
+) -> None:
     source = (PROVISIONING / "datasources" / "prometheus.yml").read_text()
     [uid] = re.findall(r"uid: (\S+)", source)
     taken: set[tuple[int, int]] = set()
-    for panel in DASHBOARD["panels"]:
+    for panel in dashboard["panels"]:
         assert panel["datasource"] == {"type": "prometheus", "uid": uid}
         at = panel["gridPos"]
         cells = {
@@ -190,5 +206,10 @@ def test_panels_have_a_place_each_and_the_source_that_is_provisioned() -> None:
         assert at["x"] + at["w"] <= 24
         assert not cells & taken, panel["title"]
         taken |= cells
-    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(set(ids)) == len(ids)
+
+
+def test_each_dashboard_has_a_name_of_its_own() -> None:
+    for name in ("uid", "title"):
+        assert len({dashboard[name] for dashboard in DASHBOARDS}) == len(DASHBOARDS) == 2

@@ -26,6 +26,7 @@ from geomon.replay import Replay, open_recording, read_recording
 from geomon.settings import Settings, load, rules_from
 from geomon.sinks.restore import Restored
 from geomon.topics import ALERTS, DEVICES, EVENTS, REJECTED, changelog_of, wanted
+from geomon.topics import COMMANDS as TO_DEVICES
 from geomon.zones.index import ZoneIndex
 
 
@@ -162,7 +163,8 @@ def test_every_environment_variable_is_in_the_reference() -> None:
 
 def test_every_topic_is_in_the_reference() -> None:
     documented = set(REFERENCE["Kafka topics"].keyed())
-    assert documented == {EVENTS, ALERTS, REJECTED, DEVICES, changelog_of("<app_id>")}
+    own = {EVENTS, ALERTS, TO_DEVICES, REJECTED, DEVICES}
+    assert documented == own | {changelog_of("<app_id>")}
 
 
 def test_every_configuration_of_every_topic_is_in_the_reference() -> None:

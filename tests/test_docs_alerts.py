@@ -14,9 +14,11 @@ from pages import REFERENCE, code
 from geomon import alerts, events
 from geomon.cases import recording_path
 from geomon.cloudevent import cloud_event
+from geomon.commands import ASK_REASONS, command_event
 from geomon.core.episodes import Alert
 from geomon.core.evidence import SOURCES
 from geomon.core.person import Clue
+from geomon.core.requests import Request
 from geomon.core.rules import Rules, Wanted
 from geomon.core.severity import RANKS, escalated
 from geomon.intake import Intake, Raw, Rejected
@@ -126,6 +128,12 @@ def test_every_field_of_an_alert_is_in_the_reference(zones: ZoneIndex) -> None:
     assert list(page.keyed(3)) == list(event["data"]["evidence"][0])
     proposal = re.findall(r"`(\w+)`", page.keyed(1)["proposal"][1])
     assert proposal == list(event["data"]["proposal"])
+
+
+def test_every_field_and_reason_of_a_command_is_in_the_reference() -> None:
+    event = command_event(Request("SZ-1", "phone", 60, 1, 2, "turning"), rules="r")
+    assert labelled("Commands out") == dict(ASK_REASONS)
+    assert list(REFERENCE["Commands out"].keyed(1)) == list(event["data"])
 
 
 def test_every_reason_of_an_update_exists() -> None:

@@ -149,6 +149,9 @@ def test_check_ins_that_no_day_has_room_for_are_refused(
         ("curfew_grace_min", 60, "curfew_grace_s", None),
         ("overdue_grace_min", 60, "overdue_grace_s", None),
         ("out_of_supervision_h", 3600, "out_of_supervision_s", None),
+        ("ask_interval_s", 1, "ask_interval_s", None),
+        ("ask_for_min", 60, "ask_for_s", None),
+        ("asks_a_day", 1, "asks", None),
     ],
 )
 def test_each_level_gets_its_own_value_and_no_other_is_touched(
@@ -168,6 +171,22 @@ def test_each_level_gets_its_own_value_and_no_other_is_touched(
     plans = rules_from(Settings(**changed)).plans
     assert [value(plan) for plan in plans] == [3 * unit_s, 2 * unit_s, unit_s]
     assert [others(p) for p in plans] == [others(p) for p in rules_from(Settings()).plans]
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"GEOMON_ASK_INTERVAL_S": "0.5"}, "ask_interval_s must be whole numbers"),
+        ({"GEOMON_ASK_INTERVAL_S": "0,60,3601"}, "ask_interval_s must be at most 3600 s"),
+        ({"GEOMON_ASKS_A_DAY": "1.5"}, "asks_a_day must be whole numbers"),
+    ],
+)
+def test_intervals_that_nobody_can_be_asked_for_are_refused(
+    environment: dict[str, str], says: str
+) -> None:
+    with pytest.raises(SettingsError, match=says) as error:
+        load(environment=environment)
+    assert "\n" not in str(error.value)
 
 
 def test_every_setting_of_the_plans_is_one_of_these() -> None:

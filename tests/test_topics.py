@@ -12,6 +12,7 @@ from geomon.events import MAX_BYTES
 from geomon.settings import Settings, load
 from geomon.topics import (
     ALERTS,
+    COMMANDS,
     EVENTS,
     REJECTED,
     Difference,
@@ -88,6 +89,14 @@ def test_events_are_kept_for_a_week_and_never_compacted() -> None:
 def test_alerts_are_kept_as_long_as_their_ids_are_remembered_and_refusals_for_a_month() -> None:
     assert int(FORMS[ALERTS].config["retention.ms"]) == 400 * DAY_MS
     assert int(FORMS[REJECTED].config["retention.ms"]) == 30 * DAY_MS
+
+
+def test_commands_have_a_topic_where_a_plan_asks_and_only_there() -> None:
+    assert COMMANDS not in FORMS
+    asking = {f.name: f for f in wanted(replace(SETTINGS, ask_interval_s=[0.0, 0.0, 60.0]))}
+    assert set(asking) == {*FORMS, COMMANDS}
+    assert list(asking)[-1] == CHANGELOG
+    assert asking[COMMANDS] == replace(asking[EVENTS], name=COMMANDS, least_ms=0)
 
 
 def test_states_are_kept_for_ever_and_the_newest_are_not_compacted() -> None:

@@ -20,12 +20,14 @@ __all__ = ["cli", "main"]
 
 # command -> (module, attribute)
 COMMANDS = {
+    "bench": ("geomon.cli.bench", "bench"),
     "config": ("geomon.cli.config", "config"),
     "convert": ("geomon.cli.convert", "convert"),
     "demo": ("geomon.cli.demo", "demo"),
     "dev": ("geomon.cli.dev", "dev"),
     "doctor": ("geomon.cli.doctor", "doctor"),
     "dossier": ("geomon.cli.dossier", "dossier"),
+    "explain": ("geomon.cli.explain", "explain"),
     "gateway": ("geomon.cli.gateway", "gateway"),
     "replay": ("geomon.cli.replay", "replay"),
     "report": ("geomon.cli.report", "report"),

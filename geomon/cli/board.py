@@ -10,8 +10,9 @@ import click
 from rich.cells import cell_len
 
 from geomon.alerts import KINDS, REASONS
+from geomon.commands import ASK_REASONS
 
-__all__ = ["alert_line", "heading"]
+__all__ = ["alert_line", "command_line", "heading"]
 
 BEIJING = timezone(timedelta(hours=8))
 COLOURS: Mapping[str, dict[str, Any]] = {
@@ -57,6 +58,19 @@ def alert_line(event: Mapping[str, Any]) -> str:
     ]
     # An ended episode is told without alarm, whatever its severity was.
     return _row(cells, {"fg": "green"} if phase == "closed" else COLOURS.get(severity, {}))
+
+
+def command_line(event: Mapping[str, Any]) -> str:
+    """Give a request to a device as a line among alerts."""
+    data = event["data"]
+    begin = datetime.fromisoformat(event["time"].replace("Z", "+00:00")).astimezone(BEIJING)
+    reason = data["reason"]
+    cells = [
+        *(begin.strftime("%Y-%m-%d %H:%M:%S"), "-", "asked"),
+        f"{data['device']} every {data['interval_s']} s 加密上报",
+        *(event["subject"], "-", "-", f"{reason} {ASK_REASONS[reason][1]}"),
+    ]
+    return _row(cells, {"fg": "cyan"})
 
 
 def _row(cells: Sequence[str], colour: Mapping[str, Any] | None = None) -> str:

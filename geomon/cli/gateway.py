@@ -135,21 +135,24 @@ def check(file: Path, as_json: bool) -> None:
             "auth_code": "yes" if device.auth_code else "no",
             "from": _time(device.from_s),
             "until": _time(device.until_s),
-            "state": "withdrawn"
-            if device.withdrawn
-            else "active"
-            if device.from_s <= now < device.until_s
-            else "not active",
+            "state": device.barred(now).replace("_", " ") or "active",
         }
         for device in found.values()
     ]
     print_rows(rows, as_json=as_json, columns=COLUMNS)
-    for row in rows:
-        if row["state"] == "active" and row["datum"] is None:
-            talk.print(
-                f"{row['device_id']}: without datum, positions are refused that declare none",
-                markup=False,
+    for device in found.values():
+        if device.barred(now):
+            continue
+        warnings = []
+        if device.datum is None:
+            warnings.append("without datum, positions are refused that declare none")
+        if not (device.token_hashes or device.keys or device.auth_code):
+            warnings.append(
+                "without a secret, whoever knows its id can speak for it by GT06 and R16H, and by "
+                "MQTT whom the broker lets"
             )
+        for warning in warnings:
+            talk.print(f"{device.device_id}: {warning}", markup=False)
 
 
 @devices.command()

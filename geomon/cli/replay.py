@@ -15,7 +15,7 @@ import click
 import msgspec
 from rich.text import Text
 
-from geomon.cli.board import alert_line, heading
+from geomon.cli.board import alert_line, command_line, heading
 from geomon.cli.options import Time, city_option, config_option
 from geomon.cli.output import json_option, talk
 from geomon.cli.reading import lines_of
@@ -44,6 +44,7 @@ Examples:
     type=click.FloatRange(min=0, min_open=True),
     help="Pace by arrival times: 1 = as it was, 60 = an hour a minute. Default: no pacing.",
 )
+@click.option("--commands", is_flag=True, help="Print requests to devices as well.")
 @click.option("--kafka", metavar="HOST:PORT", help="Send the events to a running system instead.")
 @city_option
 @config_option
@@ -52,6 +53,7 @@ def replay(
     files: tuple[str, ...],
     until: datetime | None,
     speed: float | None,
+    commands: bool,
     kafka: str | None,
     city: str | None,
     file: Path | None,
@@ -71,14 +73,15 @@ def replay(
         if kafka:
             _send(lines, settings, until_s)
         else:
-            _judge(lines, settings, until_s, as_json=as_json, at_once=bool(speed))
+            zones = zones_for(settings.city, extra=settings.city_extra, minus=settings.city_minus)
+            rules = rules_from(settings)
+            play = Replay(Intake(zones), rules, _tell_rejected, commands=commands)
+            _judge(lines, play, until_s, as_json=as_json, at_once=bool(speed))
 
 
 def _judge(
-    lines: Iterable[Raw], settings: Settings, until_s: int, *, as_json: bool, at_once: bool
+    lines: Iterable[Raw], play: Replay, until_s: int, *, as_json: bool, at_once: bool
 ) -> None:
-    zones = zones_for(settings.city, extra=settings.city_extra, minus=settings.city_minus)
-    play = Replay(Intake(zones), rules_from(settings), _tell_rejected)
     begun = time.perf_counter()
     if not as_json:
         click.echo(heading())
@@ -97,11 +100,13 @@ def _judge(
 def _show(alert: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(alert))
-    elif talk.is_terminal and sys.stdout.isatty():
+        return
+    line = alert_line(alert) if "phase" in alert["data"] else command_line(alert)
+    if talk.is_terminal and sys.stdout.isatty():
         # On one screen with the progress bar: the bar's console makes way for the line.
-        talk.print(Text.from_ansi(alert_line(alert)), soft_wrap=True)
+        talk.print(Text.from_ansi(line), soft_wrap=True)
     else:
-        click.echo(alert_line(alert))
+        click.echo(line)
 
 
 def _send(lines: Iterable[Raw], settings: Settings, until_s: int) -> None:
@@ -141,6 +146,8 @@ def _tell_counts(play: Replay, elapsed_s: float) -> None:
         talk.print(f"canaries left out: {play.counts['canaries']:,}")
     for (kind, phase), count in sorted(play.alerts.items()):
         talk.print(f"  {kind} {phase}: {count:,}")
+    for reason, count in sorted(play.commands.items()):
+        talk.print(f"  asked to report more often ({reason}): {count:,}")
     _tell_rejections(play.rejections)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -85,9 +86,20 @@ def _run(watched: WatchedSettings) -> None:
         log.info("stopped after %s events and %s alerts", f"{events:,}", f"{alerts:,}")
 
     # What a batch brings comes and goes by the ten thousand and holds no cycles; Python's own
-    # thresholds would have it looked through after every few hundred.
-    gc.set_threshold(200_000, 50, 1_000)
+    # thresholds would have it looked through after every few hundred. And what stays, people, would
+    # be looked through again and again: a pause of seconds, with a million of them.
+    gc.set_threshold(50_000, 5, 1_000_000)
+    gc.callbacks.append(_leave_what_stays)
     service.run(serve)
+
+
+def _leave_what_stays(phase: str, info: Mapping[str, int]) -> None:
+    """Have the collector never look again at what has just survived it twice.
+
+    Right after a collection, so that no cycle is kept that could have been collected by then.
+    """
+    if phase == "stop" and info["generation"] == 1:
+        gc.freeze()
 
 
 async def _topics(settings: Settings) -> tuple[int, list[str]]:

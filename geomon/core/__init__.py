@@ -29,4 +29,9 @@ what arrived and what did not, judged going on from the open episode
     signs.py      tampering, and all that only an officer settles
     spoofing.py   faked positions                        companions.py  phone and wristband
     papers.py     orders, permits, approvals             law.py       clocks and proposals
+    requests.py   asking a device for more fixes
+
+for whoever asks afterwards
+
+    account.py    each fix behind a belief, and what it contributed
 """

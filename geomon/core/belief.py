@@ -39,7 +39,7 @@ from typing import NamedTuple
 
 from geomon.core.evidence import SOURCE_CODE, SOURCES
 from geomon.core.history import Inside, Item, Minutes, walk
-from geomon.core.person import INSIDE, OUTSIDE, UNKNOWN, Belief, Mark, Run, Stay
+from geomon.core.person import INSIDE, OUTSIDE, UNKNOWN, Belief, Mark, Run, Sighting, Stay
 from geomon.core.travel import likely_m
 
 __all__ = [
@@ -73,23 +73,45 @@ class Tuning(NamedTuple):
     ceiling: float = CEILING
     sure: float = SURE
     doubtful: bool = True  # weak evidence of having left is doubted
+    second: float = 2.0  # left to be said by another, after a first position by WiFi or cell
+
+    @classmethod
+    def asking(cls, evidence_nats: float) -> Tuning:
+        """Give one that asks for so much evidence before someone surely inside has left."""
+        ceiling = evidence_nats * CEILING / (CEILING + SURE)
+        return cls(ceiling, evidence_nats - ceiling)
 
 
 CITY = Tuning()
 
 _WIFI = SOURCE_CODE["wifi"]
+#: One position outside by these is never enough.
+_NEVER_ALONE = (_WIFI, SOURCE_CODE["cell"])
 _MOVED_HOUSE_S = 2 * 3600
-#: Evidence weaker than this is of positions within some 300 m of the line.
-_BEYOND_WALLS = 4.45
+#: Wrong positions that come again and again: masts, access points, a cached fix. Satellite positions
+#: and masts are the very same then; a position by WiFi is worked out anew each time.
+_GHOST_S = 2 * 3600
+_CONTRADICTS = -1.0
+_SAME_M = tuple(100 if source.name == "wifi" else 0 for source in SOURCES)
+_MOST_SIGHTINGS = 4
+#: Between these (satellite positions some 130 and 300 m out) reflections get rarer.
+_AMONG_WALLS, _BEYOND_WALLS = 3.6, 4.45
 _WALLS_S = 1400
 
 _CORRELATION_S = tuple(source.correlation_s for source in SOURCES)
 _FADE_PER_S = 2 * CROSSINGS_PER_H / 3600
+_AWAY = 0.2
+_LEAVING_PER_S = 2.0 / 3600
 
 
-def is_settled_inside(belief: Belief) -> bool:
+def is_settled_inside(belief: Belief, tuning: Tuning = CITY) -> bool:
     """Say whether further evidence of being inside can change nothing but the time."""
-    return belief.label == INSIDE and belief.turn_s == 0 and belief.log_odds <= -CEILING
+    return (
+        belief.label == INSIDE
+        and belief.turn_s == 0
+        and belief.log_odds <= -tuning.ceiling
+        and not belief.sightings
+    )
 
 
 def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | None:
@@ -104,6 +126,11 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
         return None
     belief.last_s = time_s
     leaning = 1 if weight > 0 else -1
+    news = 1.0
+    if belief.label != OUTSIDE and tuning.doubtful:
+        news = _news_of_sighting(belief, item) if leaning > 0 else 1.0
+        if weight <= _CONTRADICTS:
+            _contradict(belief)
     if leaning < 0:
         belief.inside_s = time_s
     elif _is_out_of_reach(belief, time_s, far_m):
@@ -112,7 +139,7 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
         belief.runs = _seen(belief.runs, place, time_s)
     if leaning > 0 and belief.label != OUTSIDE and tuning.doubtful:
         weight = _beyond_doubt(weight) if belief.label == INSIDE else weight
-        weight *= _news_of_wifi(belief, item)
+        weight *= news * _news_of_wifi(belief, item)
         if not weight:
             return None
     if weight >= DOUBT:
@@ -120,13 +147,16 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
     log_odds = belief.log_odds
     if belief.at_s:
         elapsed_s = time_s - belief.at_s
-        p = 0.5 + (1 / (1 + exp(-log_odds)) - 0.5) * exp(-_FADE_PER_S * elapsed_s)
-        log_odds = log(p / (1 - p))
+        log_odds = _faded(log_odds, elapsed_s)
         if leaning == belief.leaning:
-            near = leaning > 0 and belief.label != OUTSIDE and weight < _BEYOND_WALLS
-            lasts_s = _WALLS_S if near and tuning.doubtful else _CORRELATION_S[source]
+            lasts_s = _CORRELATION_S[source]
+            if leaning > 0 and belief.label != OUTSIDE and tuning.doubtful:
+                lasts_s = _lasts_s(weight, lasts_s)
             weight *= 1 - exp(-elapsed_s / lasts_s)
+    alone = leaning > 0 and belief.leaning <= 0 and item.source in _NEVER_ALONE
     log_odds += weight
+    if alone and belief.label != OUTSIDE and tuning.doubtful:
+        log_odds = min(log_odds, tuning.sure - tuning.second)
     _mark_turn(belief, leaning, log_odds, time_s)
     belief.at_s = time_s
     belief.leaning = leaning
@@ -153,6 +183,7 @@ def _turned(belief: Belief, label: int, log_odds: float, time_s: int) -> Stay | 
     if label == INSIDE:
         belief.runs = ()
     belief.label = label
+    belief.sightings = ()
     belief.since_s = belief.turn_s
     belief.turn_s = 0
     # Only outside: a stretch inside is not gone through item by item.
@@ -177,15 +208,57 @@ def _news_of_wifi(belief: Belief, item: Item | Mark) -> float:
     """Give how much of a WiFi position is not what one in the same place had said before."""
     if item.source != _WIFI:
         return 1.0
-    same = belief.wifi_s and item.far_m == belief.wifi_far_m
+    same = belief.wifi_s and abs(item.far_m - belief.wifi_far_m) <= _SAME_M[_WIFI]
     news = 1 - exp(-(item.time_s - belief.wifi_s) / _MOVED_HOUSE_S) if same else 1.0
     belief.wifi_s, belief.wifi_far_m = item.time_s, item.far_m
     return news
 
 
+def _news_of_sighting(belief: Belief, item: Item | Mark) -> float:
+    """Give how much of a position outside is not what was said before, and contradicted since."""
+    source, far_m, time_s = item.source, item.far_m, item.time_s
+    said = Sighting(source, far_m, time_s)
+    belief.sightings = (*belief.sightings, said)[-_MOST_SIGHTINGS:]
+    for ghost in belief.ghosts:
+        if ghost.source == source and abs(ghost.far_m - far_m) <= _SAME_M[source]:
+            others = tuple(other for other in belief.ghosts if other is not ghost)
+            belief.ghosts = (*others, said)
+            return 1 - exp(-(time_s - ghost.seen_s) / _GHOST_S)
+    return 1.0
+
+
+def _contradict(belief: Belief) -> None:
+    """Note that what has been seen outside was nothing, as far as can be said."""
+    for said in belief.sightings:
+        others = [
+            ghost
+            for ghost in belief.ghosts
+            if ghost.source != said.source or abs(ghost.far_m - said.far_m) > _SAME_M[said.source]
+        ]
+        belief.ghosts = (*others, said)[-_MOST_SIGHTINGS:]
+    belief.sightings = ()
+
+
 def _beyond_doubt(weight: float) -> float:
     """Give what is left of evidence of having left, of someone believed inside (nats)."""
     return weight if weight >= CLEAR else max((weight - DOUBT) * CLEAR / (CLEAR - DOUBT), 0.0)
+
+
+def _faded(log_odds: float, elapsed_s: float) -> float:
+    """Give the log-odds after a time in which nothing was heard."""
+    p = 1 / (1 + exp(-log_odds))
+    if p < _AWAY:
+        p = _AWAY + (p - _AWAY) * exp(-_LEAVING_PER_S * elapsed_s)
+    p = 0.5 + (p - 0.5) * exp(-_FADE_PER_S * elapsed_s)
+    return log(p / (1 - p))
+
+
+def _lasts_s(weight: float, correlation_s: float) -> float:
+    """Give how long the error behind evidence of having left lasts, among walls or beyond them."""
+    if weight >= _BEYOND_WALLS or correlation_s >= _WALLS_S:
+        return correlation_s
+    beyond = max(weight - _AMONG_WALLS, 0.0) / (_BEYOND_WALLS - _AMONG_WALLS)
+    return float(_WALLS_S * (correlation_s / _WALLS_S) ** beyond)
 
 
 def _mark_turn(belief: Belief, leaning: int, log_odds: float, time_s: int) -> None:
@@ -200,20 +273,26 @@ def _mark_turn(belief: Belief, leaning: int, log_odds: float, time_s: int) -> No
         belief.turn_s = time_s
 
 
-def fold(belief: Belief, inside: Minutes, origin_min: int, marks: tuple[Mark, ...]) -> list[Stay]:
+def fold(
+    belief: Belief,
+    inside: Minutes,
+    origin_min: int,
+    marks: tuple[Mark, ...],
+    tuning: Tuning = CITY,
+) -> list[Stay]:
     """Take a whole history into `belief` (in place); give the stays that ended, in time order."""
     stays = []
     for entry in walk(inside, origin_min, marks):
         if isinstance(entry, Mark):
-            stay = take(belief, entry)
+            stay = take(belief, entry, tuning)
             if stay:
                 stays.append(stay)
             continue
         for item in entry.items():
-            stay = take(belief, item)
+            stay = take(belief, item, tuning)
             if stay:
                 stays.append(stay)
-            if is_settled_inside(belief):
+            if is_settled_inside(belief, tuning):
                 _skip(belief, entry)
                 break
     return stays

@@ -84,7 +84,7 @@ def item_of(clue: Clue, device: int) -> Item | Mark:
     if clue.weight <= PLAIN_WEIGHT:
         weight = DEEP_WEIGHT if clue.weight <= DEEP_WEIGHT else PLAIN_WEIGHT
         return Item(clue.time_s // 60 * 60, weight, 0, device, "")
-    far_m = max(int(clue.distance_m) // 1000 * 1000, 0)
+    far_m = max(int(clue.distance_m) // 10 * 10, 0)
     return Mark(clue.time_s, round(clue.weight * 100), source, device, clue.place, far_m)
 
 

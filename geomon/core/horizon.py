@@ -29,7 +29,8 @@ def make_room(person: Person, newest_s: int, rules: Rules) -> None:
         a, b, c, d = person.inside
         old_marks = tuple(mark for mark in person.marks if mark.time_s < edge_s)
         person.base = copy(person.base)
-        fold(person.base, (a & mask, b & mask, c & mask, d & mask), person.origin_min, old_marks)
+        old = (a & mask, b & mask, c & mask, d & mask)
+        fold(person.base, old, person.origin_min, old_marks, rules.tuning)
         person.inside = (a >> shift, b >> shift, c >> shift, d >> shift)
         person.marks = person.marks[len(old_marks) :]
         person.stays = tuple(stay for stay in person.stays if stay.decided_s >= edge_s)

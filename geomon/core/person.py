@@ -15,6 +15,7 @@ __all__ = [
     "INSIDE",
     "OUTSIDE",
     "UNKNOWN",
+    "Asked",
     "Authorisation",
     "Belief",
     "Checks",
@@ -190,7 +191,7 @@ class Mark(NamedTuple):
     source: int  # index into evidence.SOURCES
     device: int  # 0 phone, 1 wristband
     place: str  # adcode, "" when not known
-    far_m: int = 0  # how far outside at least, whole kilometres; 0 inside and near the line
+    far_m: int = 0  # how far outside at least, in tens of metres; 0 inside
 
 
 class Run(NamedTuple):
@@ -199,6 +200,14 @@ class Run(NamedTuple):
     place: str  # adcode, "" at sea or abroad
     first_s: int
     last_s: int
+
+
+class Sighting(NamedTuple):
+    """A position outside, as far as it matters whether it comes again."""
+
+    source: int  # index into evidence.SOURCES
+    far_m: int
+    seen_s: int
 
 
 class Belief(msgspec.Struct, array_like=True):
@@ -218,6 +227,8 @@ class Belief(msgspec.Struct, array_like=True):
     wifi_far_m: int = 0  # and how far out it was
     last_s: int = 0  # last evidence of a device that was asked, whether it counted or not
     runs: tuple[Run, ...] = ()  # places seen since the person was last surely inside
+    sightings: tuple[Sighting, ...] = ()  # outside, and nothing has contradicted them yet
+    ghosts: tuple[Sighting, ...] = ()  # those that were contradicted, the last few
 
 
 class Stay(NamedTuple):
@@ -278,6 +289,15 @@ class Episode(msgspec.Struct, frozen=True, array_like=True):
     proposal: str = ""  # the ground of the newest proposal
 
 
+class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The newest request to a device to report more often."""
+
+    from_s: int
+    until_s: int
+    evidence_s: int  # the newest evidence there was then
+    times: int  # how many requests there have been on its day, this one in it
+
+
 class Person(msgspec.Struct, array_like=True):
     """All that is kept of one person."""
 
@@ -306,6 +326,7 @@ class Person(msgspec.Struct, array_like=True):
     authorisations: tuple[Authorisation, ...] = ()
     sanctions: tuple[Sanction, ...] = ()
     haunts: tuple[tuple[int, int], ...] = ()  # (cell, first day): where they have been by the line
+    asked: Asked | None = None  # states written before it was kept have none
 
 
 def _to_wire(value: object) -> object:

@@ -42,6 +42,9 @@ class Plan(msgspec.Struct, frozen=True):
     curfew_grace_s: int = 15 * 60  # away from the named place for longer: curfew
     overdue_grace_s: int = 3600  # after the end of a leave before a return is overdue
     out_of_supervision_s: int = 48 * 3600  # lost contact for longer: out of supervision (脱管)
+    ask_interval_s: int = 0  # how often a device near the line is asked to report; 0 = not asked
+    ask_for_s: int = 30 * 60  # for how long, from when it next reports by itself
+    asks: int = 6  # requests a day to one person, at most
 
 
 class Window(NamedTuple):

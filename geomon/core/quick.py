@@ -101,7 +101,7 @@ def nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Person
         or person.settle_s
         or person.fences
         or event.oldest_s // 60 * 60 < tail.last_s
-        or not is_settled_inside(tail)
+        or not is_settled_inside(tail, rules.tuning)
         or (tail.band_s and not which)
         or (which and not is_authorised(person, event.at_s))
         or not _is_plain_step(person, event, rules)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from geomon.core.belief import CEILING, SURE, Tuning
 from geomon.core.person import Clue, Person, Profile
 from geomon.core.plans import LEVELS, Plan
 
@@ -24,6 +25,7 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
     belief_ttl_s: int = 24 * 3600  # belief older than this is unknown
     travel_allowance_s: int = 24 * 3600  # on leave, between the city and the destinations
     standing_allowance_s: int = 4 * 3600  # the same under a standing permit
+    evidence_nats: float = CEILING + SURE  # for someone surely inside to have left
     escalate_s: tuple[int, ...] = ()  # ages at which an open episode's severity rises a step
     notice_s: int = 7 * 86_400  # how long before a paper runs out it is told
     check_in_seed: str = ""
@@ -31,9 +33,19 @@ class Rules(msgspec.Struct, frozen=True, dict=True):
     version: str = "unversioned"
 
     @cached_property
+    def tuning(self) -> Tuning:
+        """Give how readily belief about the city turns."""
+        return Tuning.asking(self.evidence_nats)
+
+    @cached_property
     def low_pct(self) -> float:
         """Battery charge from which on no plan speaks of a low battery, %."""
         return max(pct for plan in self.plans for pct in plan.battery_pct)
+
+    @cached_property
+    def asks(self) -> bool:
+        """Whether any plan asks devices to report more often."""
+        return any(plan.ask_interval_s and plan.asks for plan in self.plans)
 
     def plan(self, profile: Profile | None) -> Plan:
         """Give the plan of a person's level; of one never announced, the normal one."""

@@ -34,6 +34,7 @@ from geomon.core.judge import judge, next_deadline
 from geomon.core.observed import MOCK, ClockAt, Event, Heard, Observed
 from geomon.core.person import Clue, LastFix, Mark, Person
 from geomon.core.quick import nothing_new, with_device
+from geomon.core.requests import Request, ask
 from geomon.core.rules import Rules
 from geomon.core.signs import add_sign, note_tamper
 from geomon.core.spoofing import doubt
@@ -50,7 +51,7 @@ class TooLate(tuple[int, int]):
     __slots__ = ()
 
 
-Outcome = Alert | TooLate | UnknownEpisode | UnknownPermit
+Outcome = Alert | Request | TooLate | UnknownEpisode | UnknownPermit
 
 
 def step(person: Person, event: Event, rules: Rules) -> tuple[Person, list[Outcome]]:
@@ -72,7 +73,7 @@ def step(person: Person, event: Event, rules: Rules) -> tuple[Person, list[Outco
     else:
         if person.settle_s:
             # What evidence says comes first, so that it is not put down to the permit.
-            _settle(person)
+            _settle(person, rules)
             _compare(person, rules, Cause.EVIDENCE, outcomes)
         cause, refused = enter(person, event, rules)
         if refused is not None:
@@ -85,9 +86,12 @@ def step(person: Person, event: Event, rules: Rules) -> tuple[Person, list[Outco
 
 def _let_time_come(person: Person, due_s: int, rules: Rules, outcomes: list[Outcome]) -> None:
     person.clock_s = due_s
-    if 0 < person.settle_s <= due_s:
-        _settle(person)
+    settled = 0 < person.settle_s <= due_s
+    if settled:
+        _settle(person, rules)
     _compare(person, rules, Cause.EVIDENCE, outcomes)
+    if settled:
+        _ask(person, rules, outcomes)
     person.due_s = next_deadline(person, rules)
 
 
@@ -113,6 +117,7 @@ def _hear(person: Person, event: Observed | Heard, rules: Rules, outcomes: list[
             _observe(person, event, clues, rules)
             heading_out = _look_closely(person, event, before, clues, rules)
     _compare(person, rules, Cause.EVIDENCE, outcomes, heading_out=heading_out)
+    _ask(person, rules, outcomes)
 
 
 def _look_closely(
@@ -151,7 +156,7 @@ def _observe(person: Person, event: Observed, clues: Sequence[Clue], rules: Rule
     person.marks = add_marks(person.marks, [item for item in items if isinstance(item, Mark)])
     if person.inside == inside and person.marks is marks:
         return  # all of it was known
-    _keep_clues(person, clues)
+    _keep_clues(person, clues, rules)
     newest_s = person.newest_s
     person.newest_s = max(newest_s, items[-1].time_s)
 
@@ -164,10 +169,10 @@ def _observe(person: Person, event: Observed, clues: Sequence[Clue], rules: Rule
     elif not event.device and _unasked(person, items):
         return  # the wristband speaks for the person; the phone's word is only kept
     elif person.settle_s or not _follow(items, person.tail.last_s):
-        _settle(person)
+        _settle(person, rules)
     else:
         person.tail = copy(person.tail)
-        stays = [stay for item in items if (stay := take(person.tail, item))]
+        stays = [stay for item in items if (stay := take(person.tail, item, rules.tuning))]
         person.stays = (*person.stays, *stays)
 
 
@@ -187,11 +192,13 @@ def _unasked(person: Person, items: list[Item | Mark]) -> bool:
     return bool(band_s) and last_s - band_s <= BAND_HOLD_S
 
 
-def _settle(person: Person) -> None:
+def _settle(person: Person, rules: Rules) -> None:
     """Form the belief anew from the whole history."""
     person.settle_s = 0
     person.tail = copy(person.base)
-    person.stays = tuple(fold(person.tail, person.inside, person.origin_min, person.marks))
+    person.stays = tuple(
+        fold(person.tail, person.inside, person.origin_min, person.marks, rules.tuning)
+    )
     settle_fences(person)
 
 
@@ -213,15 +220,21 @@ def _compare(
     if any(run.disposed_s for run in person.checks.earlier):
         left = tuple(run for run in person.checks.earlier if not run.disposed_s)
         person.checks = replace(person.checks, earlier=left)
-    if is_settled_inside(person.tail) and all(
+    if is_settled_inside(person.tail, rules.tuning) and all(
         episode.until_s for episode in person.episodes if episode.kind in OF_CITY
     ):
         person.clues = ()
 
 
-def _keep_clues(person: Person, clues: Sequence[Clue]) -> None:
+def _ask(person: Person, rules: Rules, outcomes: list[Outcome]) -> None:
+    request = ask(person, rules)
+    if request is not None:
+        outcomes.append(request)
+
+
+def _keep_clues(person: Person, clues: Sequence[Clue], rules: Rules) -> None:
     """Keep the fixes that may have to explain a decision: the first few and the last few."""
-    if is_settled_inside(person.tail):
+    if is_settled_inside(person.tail, rules.tuning):
         clues = [clue for clue in clues if clue.weight > 0]
     kept = sorted({*person.clues, *clues})
     if len(kept) > _FIRST_CLUES + _LAST_CLUES:

@@ -16,7 +16,7 @@ from geomon.embedded.broker import EmbeddedBroker
 from geomon.embedded.redis import EmbeddedRedis
 from geomon.settings import Settings
 from geomon.stream.worker import Worker
-from geomon.topics import ALERTS, EVENTS, REJECTED, changelog_of
+from geomon.topics import ALERTS, COMMANDS, EVENTS, REJECTED, changelog_of
 from geomon.zones.index import ZoneIndex
 
 __all__ = ["embedded_parts", "embedded_worker"]
@@ -29,7 +29,7 @@ async def embedded_parts(
     settings: Settings, partitions: int = PARTITIONS
 ) -> AsyncIterator[Settings]:
     """Start broker and Redis; give the settings with their addresses. All is gone at the end."""
-    topics = dict.fromkeys((EVENTS, ALERTS, changelog_of(settings.app_id)), partitions)
+    topics = dict.fromkeys((EVENTS, ALERTS, COMMANDS, changelog_of(settings.app_id)), partitions)
     topics[REJECTED] = 1
     with (
         tempfile.TemporaryDirectory(prefix="geomon-") as folder,

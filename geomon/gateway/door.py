@@ -59,6 +59,13 @@ class Door:
         """
         return self.registry.find(device_id, self.now())
 
+    def announced(self, device_id: str) -> Device:
+        """Give it likewise, whether it may speak now or not.
+
+        Raises `NotAdmitted` (unknown_device), or `NotReady`.
+        """
+        return self.registry.announced(device_id)
+
     def turn_away(self, reason: str, protocol: str) -> None:
         """Count somebody who is refused; `reason` is a code of `ADMISSION`."""
         self.metrics.add("geomon_gateway_refusals_total", reason)

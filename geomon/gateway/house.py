@@ -12,10 +12,10 @@ import asyncio
 import importlib
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from geomon import __version__
 from geomon.errors import SettingsError, UnavailableError
@@ -23,6 +23,7 @@ from geomon.gateway.door import Door
 from geomon.gateway.limits import Limits
 from geomon.gateway.locator import FileLocator
 from geomon.gateway.metrics import Metrics
+from geomon.gateway.orders import Carrier, Orders
 from geomon.gateway.publisher import Publisher
 from geomon.gateway.registry import Registry
 from geomon.gateway.rolls import FileRoll, TopicRoll
@@ -30,7 +31,7 @@ from geomon.operations.health import Check
 from geomon.settings import Settings
 from geomon.wallclock import now_s
 
-__all__ = ["Gateway", "Listener", "tls_of"]
+__all__ = ["Carrying", "Gateway", "Listener", "tls_of"]
 
 #: What listens, by the setting that says where -> the module it is in.
 _LISTENERS = {
@@ -60,6 +61,16 @@ class Listener(Protocol):
 
     def trouble(self) -> str:
         """Say in one line why it cannot take anything in; empty when it can."""
+
+
+@runtime_checkable
+class Carrying(Protocol):
+    """A listener whose devices stay connected, so that something can be asked of them."""
+
+    orders: Orders | None
+
+    def carriers(self) -> Iterable[Carrier]:
+        """Give the connections that there are."""
 
 
 class Gateway:
@@ -105,8 +116,10 @@ class Gateway:
                 "the gateway listens nowhere: set "
                 + " or ".join(f"gateway_{name}" for name in _LISTENERS)
             )
+        self.orders = self._orders(now)
         metrics = self.metrics
         metrics.set("geomon_gateway_build_info", 1.0, __version__)
+        metrics.set("geomon_gateway_connections_limit", settings.gateway_connections)
         metrics.ask("geomon_gateway_in_flight_bytes", lambda: self.publisher.bytes_in_flight)
         metrics.ask("geomon_gateway_devices", lambda: len(self.registry))
         metrics.ask("geomon_gateway_registry_age_seconds", self._age_s)
@@ -121,6 +134,9 @@ class Gateway:
             for roll in self.rolls:
                 await roll.start()
                 stack.push_async_callback(roll.stop)
+            if self.orders is not None:
+                await self.orders.start()
+                stack.push_async_callback(self.orders.stop)
             started: list[Listener] = []
 
             async def stop_listening() -> None:
@@ -177,6 +193,24 @@ class Gateway:
                 )
             rolls.append(FileRoll(Path(settings.gateway_devices), self.registry, self.metrics))
         return rolls
+
+    def _orders(self, now: Callable[[], float]) -> Orders | None:
+        """Give what brings requests to devices, if any plan asks and a listener can carry them."""
+        carrying = [each for each in self.listeners.values() if isinstance(each, Carrying)]
+        if not carrying or not any(self.settings.ask_interval_s):
+            return None
+        settings = self.settings
+        reports_min = (*settings.phone_report_min, *settings.band_report_min)
+        orders = Orders(
+            settings.kafka,
+            self.metrics,
+            lambda: (line for listener in carrying for line in listener.carriers()),
+            now=now,
+            longest_s=60 * (max(settings.ask_for_min) + max(reports_min)),
+        )
+        for listener in carrying:
+            listener.orders = orders
+        return orders
 
     def _age_s(self) -> float | None:
         ages = [roll.age_s() for roll in self.rolls]

@@ -22,6 +22,7 @@ from typing import Any, Protocol, cast
 
 from geomon.gateway.door import Door
 from geomon.gateway.publisher import Busy
+from geomon.gateway.registry import Device
 from geomon.gateway.talk import Talk, Turn
 
 __all__ = ["Line", "Lines"]
@@ -57,13 +58,17 @@ class Lines(Protocol):
         """Forget a line."""
         ...
 
+    def met(self, line: Line) -> None:
+        """Note that a line's device has said who it is."""
+        ...
+
 
 class Line(asyncio.BufferedProtocol):
     """One connection."""
 
     __slots__ = (
-        *("_bad", "_draining", "_ending", "_flying", "_heard_s", "_held", "_lines", "_paused"),
-        *("_talk", "_transport", "address", "worker"),
+        *("_bad", "_draining", "_ending", "_flying", "_heard_s", "_held", "_lines", "_met"),
+        *("_paused", "_talk", "_transport", "address", "worker"),
     )
 
     def __init__(self, lines: Lines, talk: Talk) -> None:
@@ -74,6 +79,7 @@ class Line(asyncio.BufferedProtocol):
         self._heard_s = 0.0  # when something of sense was heard last
         self._held = b""  # read, and not taken yet
         self._bad = 0
+        self._met = False  # its device has said who it is
         self._paused = False
         self._draining = False  # nothing more is read
         self._ending = False  # nothing more is taken
@@ -157,6 +163,17 @@ class Line(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.close()
 
+    @property
+    def device(self) -> Device | None:
+        """Who is at its other end, as far as proved."""
+        return None if self._ending else self._talk.device
+
+    def ask(self, interval_s: int, for_s: int) -> bool:
+        """Ask the device to report so often for so long; False where its protocol cannot."""
+        request = self._talk.ask(interval_s, for_s)
+        self._say(Turn(answer=request))
+        return bool(request)
+
     def give_up(self) -> list[asyncio.Task[Any]]:
         """Wait for Kafka no longer; give what still has to end."""
         tasks: list[asyncio.Task[Any]] = [landing for _, landing in self._flying or () if landing]
@@ -175,6 +192,10 @@ class Line(asyncio.BufferedProtocol):
             self._take(self._talk.receive(held[at : at + _PIECE], now_s))
             at += _PIECE
         self._held = b"" if self._ending else held[at:]
+        if self._met != (self.device is not None):
+            self._met = not self._met
+            if self._met:
+                self._lines.met(self)
 
     def _take(self, turns: list[Turn]) -> None:
         flying = self._flying

@@ -155,10 +155,10 @@ class Link:
             self._client.ack(number, _AT_LEAST_ONCE)
 
     def pause(self) -> None:
-        """Read nothing more; acknowledgements still go out.
+        """Read nothing more; acknowledgements still go out, and signs of life.
 
-        The broker's answers to our signs of life are not read either: after a minute of it the
-        connection counts as lost.
+        The broker's answers to these are not read either, and are not missed meanwhile: however
+        long it takes, the connection stays. Whether it is still there shows when it is read again.
         """
         self._paused = True
         if self._sock is not None:
@@ -281,6 +281,10 @@ class Link:
 
     def _keep_alive(self) -> None:
         self._tick = self._loop.call_later(_TICK_S, self._keep_alive)
+        if self._paused:
+            # When it last asked for a sign of life, 0 when it was answered. There is no public way
+            # to say that the answer waits unread.
+            self._client._ping_t = 0.0
         try:
             self._client.loop_misc()
         except Exception as error:

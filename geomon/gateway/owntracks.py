@@ -11,7 +11,8 @@ and https://github.com/owntracks/ios/issues/663:
   broker when it has lost contact: nobody was heard from.
 - Over HTTP the app POSTs one message, with basic authentication, and the headers X-Limit-U and
   X-Limit-D for user and device. Both apps keep a message and send it again until the answer is 2xx,
-  and nothing behind it meanwhile; the answer's body is a JSON array of messages for the app.
+  and nothing behind it meanwhile; the answer's body is a JSON array of messages for the app. A
+  message of no bytes says that a friend was deleted, and is to be ignored.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def reports_of(raw: bytes) -> list[Report]:
     What cannot be read of a message is in its report's `refused`. Raises `Refusal` when it is no
     message of OwnTracks at all, or is encrypted.
     """
+    if not raw:
+        return []
     try:
         parsed = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -5,12 +5,12 @@ have the event (acks=all, an idempotent producer), and not sooner.
 
 **Memory stays bounded.** At most `most_bytes` wait for Kafka; past that, or while Kafka, or the one
 partition, has not answered for `timeout_s`, `put` raises `Busy` at once, and the device keeps what
-it has. An event
-that was given up on here may still arrive in Kafka later: then it comes twice, and changes nothing
-twice, since positions are known by device and time.
+it has. An event that was given up on here may still arrive in Kafka later: then it comes twice, and
+changes nothing twice, since positions are known by device and time.
 
-Events for one partition travel together: while one load is under way the next one fills. That is
-what aiokafka does by itself with single messages, at several times the work for each of them.
+Events for one partition travel together: while one load is under way the next one fills, until
+aiokafka takes it. That is what aiokafka does by itself with single messages, at several times the
+work for each of them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict, deque
+from functools import partial
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -29,6 +30,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import murmur2
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from geomon.errors import GeomonError, UnavailableError
 from geomon.events import MAX_BYTES
@@ -39,6 +41,7 @@ __all__ = ["Busy", "Publisher"]
 #: What an event weighs in memory besides its bytes: a future, a place in a batch, the key.
 _OVERHEAD_BYTES = 1_024
 _BATCH_BYTES = 256 << 10
+_UNPACKED = 0
 #: Kafka's limit on the topic is twice the contract's; a batch of one may be so big.
 _MOST_REQUEST_BYTES = 2 * MAX_BYTES
 #: How often those that waited too long are looked for, and Kafka is tried again.
@@ -57,13 +60,29 @@ class _Counts(Protocol):
     def observe(self, name: str, value: float) -> None: ...
 
 
+class _Batch(BatchBuilder):  # type: ignore[misc]
+    """A batch of aiokafka's that takes events for as long as it has not gone.
+
+    When it goes it is given the number of its first event, and the next batch the number after its
+    last: from then on none may be added. One that is handed over closed would leave what comes
+    meanwhile to the request after the next.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_BATCH_BYTES, _UNPACKED)
+
+    def _set_producer_state(self, *state: int) -> None:
+        self.close()
+        super()._set_producer_state(*state)
+
+
 class _Load:
     """Events that go to one partition together, and who waits for them."""
 
     __slots__ = ("batch", "begun_s", "bytes", "number", "waiting")
 
-    def __init__(self, batch: Any, number: int, begun_s: float) -> None:
-        self.batch = batch
+    def __init__(self, number: int, begun_s: float) -> None:
+        self.batch = _Batch()
         self.number = number
         self.begun_s = begun_s
         self.bytes = 0
@@ -71,14 +90,15 @@ class _Load:
 
 
 class _Lane:
-    """The way to one partition: the first load is under way, the last one still takes events."""
+    """The way to one partition: loads that have not arrived, of which the last one takes events."""
 
-    __slots__ = ("loads", "partition", "task", "topic")
+    __slots__ = ("loads", "owed", "partition", "task", "topic")
 
     def __init__(self, topic: str, partition: int) -> None:
         self.topic, self.partition = topic, partition
         self.loads: deque[_Load] = deque()
-        self.task: asyncio.Task[None] | None = None
+        self.owed: deque[_Load] = deque()  # those of them that aiokafka does not have yet
+        self.task: asyncio.Task[None] | None = None  # hands them over
 
 
 class _Line:
@@ -131,7 +151,7 @@ class Publisher:
             self._keeper = None
         line, self._line = self._line, None
         if line is not None:
-            await _close(line, within_s)
+            await self._close(line, within_s)
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
@@ -181,49 +201,57 @@ class Publisher:
         """Give the load that an event was put on: one that has room, or a new one."""
         if lane.loads:
             load = lane.loads[-1]
-            # It takes nothing when it is under way, or full.
+            # It takes nothing when it has gone, or is full.
             if load.batch.append(timestamp=None, key=key, value=value) is not None:
                 return load
         self._number += 1
-        load = _Load(line.producer.create_batch(), self._number, begun_s)
+        load = _Load(self._number, begun_s)
         load.batch.append(timestamp=None, key=key, value=value)
         lane.loads.append(load)
+        lane.owed.append(load)
         self._loads[load.number] = load
         if lane.task is None:
-            lane.task = asyncio.create_task(self._carry(line, lane))
+            lane.task = asyncio.create_task(self._hand_over(line, lane))
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(_SWEEP_S, self._give_up)
         return load
 
-    async def _carry(self, line: _Line, lane: _Lane) -> None:
-        """Bring the loads of a lane to Kafka, one after the other, until there are none."""
-        try:
-            while lane.loads:
-                error = await self._send(line, lane, lane.loads[0])
-                self._landed(lane.loads.popleft(), error)
-        finally:
-            lane.task = None
-            while lane.loads:  # it was cut off
-                self._landed(lane.loads.popleft(), KafkaTimeoutError())
-
-    async def _send(self, line: _Line, lane: _Lane, load: _Load) -> Exception | None:
-        """Send a load; return when Kafka has it, or with the reason why it may not have it."""
-        load.batch.close()
+    async def _hand_over(self, line: _Line, lane: _Lane) -> None:
+        """Give the loads of a lane to aiokafka, which takes one when the one before has gone."""
         producer = line.producer
         try:
-            # There may be more partitions than there were.
-            line.partitions[lane.topic] = len(await producer.partitions_for(lane.topic))
-            await (await producer.send_batch(load.batch, lane.topic, partition=lane.partition))
-        except Exception as error:  # whatever it is, the device is to come again
-            self._judge(line, error)
-            return error
-        self._heard_s = asyncio.get_running_loop().time()
-        return None
+            while lane.owed:
+                load = lane.owed[0]
+                try:
+                    # There may be more partitions than there were.
+                    line.partitions[lane.topic] = len(await producer.partitions_for(lane.topic))
+                    sent = await producer.send_batch(
+                        load.batch, lane.topic, partition=lane.partition
+                    )
+                except Exception as error:  # whatever it is, the device is to come again
+                    self._landed(line, lane, load, error)
+                else:
+                    sent.add_done_callback(partial(self._arrived, line, lane, load))
+                lane.owed.popleft()
+        finally:
+            lane.task = None
 
-    def _landed(self, load: _Load, error: Exception | None) -> None:
+    def _arrived(self, line: _Line, lane: _Lane, load: _Load, sent: asyncio.Future[Any]) -> None:
+        """Note that Kafka has a load, or why it may not have it."""
+        self._landed(
+            line, lane, load, KafkaTimeoutError() if sent.cancelled() else sent.exception()
+        )
+
+    def _landed(self, line: _Line, lane: _Lane, load: _Load, error: BaseException | None) -> None:
         """Tell those who wait for a load what became of it."""
-        if self._loads.pop(load.number, None) is not None:
-            self._bytes -= load.bytes
+        if error is None:
+            self._heard_s = asyncio.get_running_loop().time()
+        else:
+            self._judge(line, error)
+        if self._loads.pop(load.number, None) is None:
+            return  # it was cut off before
+        lane.loads.remove(load)
+        self._bytes -= load.bytes
         for done in load.waiting:
             if done.done():
                 continue
@@ -251,7 +279,7 @@ class Publisher:
             load.waiting.clear()
         self._sweep = loop.call_later(_SWEEP_S, self._give_up) if self._loads else None
 
-    def _judge(self, line: _Line, error: Exception) -> None:
+    def _judge(self, line: _Line, error: BaseException) -> None:
         """Replace a producer that says it cannot go on.
 
         An idempotent producer numbers what it sends. Once a number is lost (a batch given up on, a
@@ -298,11 +326,11 @@ class Publisher:
                 if self._why != told:
                     _log.warning("Kafka at %s: %s", self._kafka, self._why)
                     told = self._why
-                await _close(line, 0.0)
+                await self._close(line, 0.0)
                 await asyncio.sleep(_AGAIN_S)
                 continue
             except BaseException:
-                await _close(line, 0.0)
+                await self._close(line, 0.0)
                 raise
             _log.info("connected to Kafka at %s", self._kafka)
             told = ""
@@ -311,7 +339,33 @@ class Publisher:
             self._line = line
             await self._broken.wait()
             _log.warning("the producer cannot go on (%s): a new one is made", self._why)
-            await _close(line, 0.0)
+            await self._close(line, 0.0)
+
+    async def _close(self, line: _Line, within_s: float) -> None:
+        """Close a producer; what it still holds has so long to arrive.
+
+        Its own `stop` waits for ever while Kafka is away, since an idempotent producer gives
+        nothing up by itself.
+        """
+        producer, lanes = line.producer, list(line.lanes.values())
+        if within_s > 0:
+            waiting = [w for lane in lanes for load in lane.loads for w in load.waiting]
+            if under_way := [done for done in waiting if not done.done()]:
+                await asyncio.wait(under_way, timeout=within_s)
+        producer._message_accumulator.fail_all(KafkaTimeoutError())
+        if handing := [lane.task for lane in lanes if lane.task is not None]:
+            _, late = await asyncio.wait(handing, timeout=_CLOSING_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        for lane in lanes:
+            while lane.loads:
+                self._landed(line, lane, lane.loads[0], KafkaTimeoutError())
+        with contextlib.suppress(asyncio.TimeoutError, KafkaError):
+            await asyncio.wait_for(producer.stop(), _CLOSING_S)
+        with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError, KafkaError):
+            await asyncio.wait_for(producer._sender.close(), _CLOSING_S)
+        await producer.client.close()
 
 
 async def _find(producer: Any, topic: str) -> int:
@@ -322,26 +376,3 @@ async def _find(producer: Any, topic: str) -> int:
         raise UnavailableError(
             f"there is no topic {topic}: `geomon topics create` makes it"
         ) from None
-
-
-async def _close(line: _Line, within_s: float) -> None:
-    """Close a producer; what it still holds has so long to arrive.
-
-    Its own `stop` waits for ever while Kafka is away, since an idempotent producer gives nothing up
-    by itself.
-    """
-    producer = line.producer
-    carrying = [lane.task for lane in line.lanes.values() if lane.task is not None]
-    if carrying and within_s > 0:
-        await asyncio.wait(carrying, timeout=within_s)
-    producer._message_accumulator.fail_all(KafkaTimeoutError())
-    if carrying:
-        _, late = await asyncio.wait(carrying, timeout=_CLOSING_S)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-    with contextlib.suppress(asyncio.TimeoutError, KafkaError):
-        await asyncio.wait_for(producer.stop(), _CLOSING_S)
-    with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError, KafkaError):
-        await asyncio.wait_for(producer._sender.close(), _CLOSING_S)
-    await producer.client.close()

@@ -102,6 +102,10 @@ class R16hTalk:
         """Say nothing: nothing is waited for."""
         return []
 
+    def ask(self, interval_s: int, for_s: int) -> bytes:  # noqa: ARG002
+        """Write nothing: how often to report is in no public form of the protocol."""
+        return b""
+
     def _turn(self, text: str) -> Turn:
         head = _HEAD.fullmatch(text.rstrip())
         if head is None:

@@ -9,6 +9,8 @@ taken back:
 
     sha256:<64 hex digits>   the SHA-256 of a token; the token itself is nowhere but in the device
     hmac:<base64>            a key, with which the device signs what it sends
+
+An empty token or code is none: it is refused where it is announced, and known to nobody.
 """
 
 from __future__ import annotations
@@ -47,15 +49,25 @@ ADMISSION: Mapping[str, tuple[str, str]] = {
 
 
 class NotAdmitted(GeomonError):  # noqa: N818  (a verdict on who asks, not an error of the program)
-    """Somebody is turned away; `reason` is a code of `ADMISSION`."""
+    """Somebody is turned away; `reason` is a code of `ADMISSION`.
 
-    def __init__(self, reason: str) -> None:
+    It may be told to whoever has `proven` who it is; to others it would say which ids there are.
+    """
+
+    def __init__(self, reason: str, *, proven: bool = False) -> None:
         super().__init__(ADMISSION[reason][0])
         self.reason = reason
+        self.proven = proven
 
 
 class NotReady(GeomonError):  # noqa: N818  (likewise)
     """The registry has not been read to its end: nobody can be admitted or refused yet."""
+
+
+#: The SHA-256 of an empty token, as a script writes it whose variable was not set.
+_OF_NOTHING = hashlib.sha256(b"").digest()
+#: Of JT/T 808-2019 one byte says how long a code is; a terminal gets it in GBK.
+_LONGEST_CODE = 255
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -79,7 +91,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         known = False
         for own in self.token_hashes:
             known |= hmac.compare_digest(own, given)
-        return known
+        return known and given != _OF_NOTHING
 
     def knows_signature(self, signed: bytes, signature: bytes) -> bool:
         """Say whether a signature (HMAC-SHA-256, 32 bytes) was made with one of its keys."""
@@ -91,9 +103,15 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def knows_auth_code(self, code: str) -> bool:
         """Say whether this is the device's authentication code (JT/T 808)."""
         own = self.auth_code
-        return own is not None and hmac.compare_digest(
-            own.encode(), code.encode("utf-8", "surrogatepass")
+        return bool(own) and hmac.compare_digest(
+            (own or "").encode(), code.encode("utf-8", "surrogatepass")
         )
+
+    def barred(self, now_s: float) -> str:
+        """Say why the device may not speak now: a code of `ADMISSION`; empty when it may."""
+        if self.withdrawn:
+            return "withdrawn"
+        return "" if self.from_s <= now_s < self.until_s else "not_active"
 
 
 class Registry:
@@ -146,14 +164,20 @@ class Registry:
 
         Raises `NotAdmitted` (unknown_device, withdrawn, not_active), or `NotReady`.
         """
+        device = self.announced(device_id)
+        reason = device.barred(now_s)
+        if reason:
+            raise NotAdmitted(reason)
+        return device
+
+    def announced(self, device_id: str) -> Device:
+        """Give a device, whether it may speak now or not.
+
+        Raises `NotAdmitted` (unknown_device), or `NotReady`.
+        """
         if not self.is_ready:
             raise NotReady
-        device = self._find(device_id)
-        if device.withdrawn:
-            raise NotAdmitted("withdrawn")
-        if not device.from_s <= now_s < device.until_s:
-            raise NotAdmitted("not_active")
-        return device
+        return self._find(device_id)
 
     def _find(self, device_id: str) -> Device:
         for roll in self._order:
@@ -175,6 +199,10 @@ def device_of(raw: bytes) -> Device:
             hashes.append(bytes.fromhex(value))
         else:
             keys.append(_key(value))
+    if _OF_NOTHING in hashes:
+        raise Refusal("bad_secret", "of an empty token")
+    if event.auth_code is not None:
+        _check_code(event.auth_code)
     return Device(
         device_id=event.device_id,
         supervisee_id=event.supervisee_id,
@@ -195,6 +223,18 @@ def _key(value: str) -> bytes:
         return base64.b64decode(value, validate=True)
     except binascii.Error:
         raise Refusal("bad_secret", "not base64") from None
+
+
+def _check_code(code: str) -> None:
+    """Refuse a code that a terminal could not be given, or that is none."""
+    try:
+        size = len(code.encode("gbk"))
+    except UnicodeEncodeError:
+        raise Refusal("bad_value", "auth_code: not to be written in GBK") from None
+    if not 0 < size <= _LONGEST_CODE:
+        raise Refusal("bad_value", f"auth_code: of {size} bytes")
+    if not code.isprintable() or code != code.strip():
+        raise Refusal("bad_value", "auth_code: with spaces about it, or what cannot be seen")
 
 
 def _posix_s(time: str | None, otherwise: float) -> float:

@@ -38,7 +38,8 @@ _log = logging.getLogger("geomon.gateway")
 def read_devices(path: Path) -> dict[str, Device]:
     """Read a file of `device` events, one a line; a later line for a device stands.
 
-    Raises `SettingsError`, which names the line, when any of it cannot be read.
+    Raises `SettingsError`, which names the line, when any of it cannot be read, or gives a device
+    to another person while it speaks for one: as a mistake that would be found late.
     """
     devices: dict[str, Device] = {}
     try:
@@ -52,6 +53,12 @@ def read_devices(path: Path) -> dict[str, Device]:
             device = device_of(line)
         except Refusal as refusal:
             raise SettingsError(f"{path}:{number}: {refusal}") from None
+        before = devices.get(device.device_id)
+        if before and before.supervisee_id != device.supervisee_id and not before.withdrawn:
+            raise SettingsError(
+                f"{path}:{number}: an earlier line gives the device to another person: "
+                "let one with status withdrawn come between"
+            )
         devices[device.device_id] = device
     return devices
 

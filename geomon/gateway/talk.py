@@ -2,7 +2,7 @@
 
 A `Talk` is the gateway's side of one connection: it takes bytes as they come, in any pieces, and
 gives a `Turn` for each message found in them. It keeps who is speaking, never what was said. To add
-a protocol is to write a class with these four names and to list it in `geomon.gateway.tcp`.
+a protocol is to write a class with these five names and to list it in `geomon.gateway.tcp`.
 """
 
 from __future__ import annotations
@@ -72,6 +72,10 @@ class Talk(Protocol):
 
     def tick(self, now_s: float) -> list[Turn]:
         """Give what is to be said because something did not come in time."""
+        ...
+
+    def ask(self, interval_s: int, for_s: int) -> bytes:
+        """Write a request to report so often for so long; nothing where the protocol has none."""
         ...
 
 

@@ -6,19 +6,18 @@ To add a protocol: a `Talk` of its own, a line in `_TALKS`, and what `geomon.gat
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from geomon.errors import UnavailableError
 from geomon.gateway.door import Door
+from geomon.gateway.entrance import Entrance
 from geomon.gateway.gt06 import Gt06Talk
 from geomon.gateway.jt808 import Jt808Talk
 from geomon.gateway.lines import Line
+from geomon.gateway.orders import Orders
 from geomon.gateway.r16h import R16hTalk
 from geomon.gateway.talk import Find, Talk
-from geomon.operations.health import host_and_port
 from geomon.settings import Settings
 
 __all__ = ["TcpListener", "listener"]
@@ -32,8 +31,9 @@ _TALKS: Mapping[str, Callable[[Find, Settings], Talk]] = {
 }
 #: The largest read; more comes with the next one.
 _READ_BYTES = 8_192
-_BACKLOG = 1_024
-_SWEEPS_S = 1.0
+#: All lines are looked at in so many seconds, a few at a time: ten thousand at once take long
+#: enough to be felt by those that are busy.
+_SWEEP_S, _TIMES = 1.0, 20
 _log = logging.getLogger("geomon.gateway")
 
 
@@ -55,39 +55,27 @@ class TcpListener:
         self.idle_s = settings.gateway_idle_s
         self.login_s = settings.gateway_login_s
         self.busy: set[Line] = set()
+        self.orders: Orders | None = None  # what is asked of devices, where anything is
         self._settings = settings
-        self._address = address
-        self._host, self._port = host_and_port(address, f"gateway_{protocol}")
-        self._tls = tls
+        self._entrance = Entrance(address, f"gateway_{protocol}", tls)
         self._lines: set[Line] = set()
-        self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._to_look_at: list[Line] = []  # in this sweep
+        self._at_a_time = 1
 
     async def start(self) -> None:
         """Begin to listen. Raises `UnavailableError` when the address cannot be had."""
-        loop = asyncio.get_running_loop()
         make = _TALKS[self.protocol]
-        try:
-            self._server = await loop.create_server(
-                lambda: Line(self, make(self.door.device, self._settings)),
-                self._host,
-                self._port,
-                ssl=self._tls,
-                ssl_handshake_timeout=self.login_s if self._tls else None,
-                backlog=_BACKLOG,
-            )
-        except OSError as error:
-            raise UnavailableError(
-                f"{self._address} cannot be served ({error.strerror or error}): "
-                f"choose another address by the setting gateway_{self.protocol}, or none"
-            ) from None
-        self._sweeper = loop.call_later(_SWEEPS_S, self._sweep)
+        await self._entrance.open(
+            lambda: Line(self, make(self.door.device, self._settings)), handshake_s=self.login_s
+        )
+        self._sweep()
 
     async def stop(self, within_s: float) -> None:
         """Listen no more; let what is under way be answered, for so long, and close all lines."""
-        if self._server is None:
+        if not self._entrance.is_open:
             return
-        self._server.close()
+        self._entrance.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
@@ -107,18 +95,12 @@ class TcpListener:
             line.abort()
         given_up = [task for line in list(self.busy) for task in line.give_up()]
         await asyncio.gather(*given_up, return_exceptions=True)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._server.wait_closed(), 1.0)
-        self._server = None
+        await self._entrance.closed(1.0)
 
     @property
     def where(self) -> str:
         """Where it listens, with the port that it was given."""
-        scheme = "tls" if self._tls else "tcp"
-        if self._server is None or not self._server.sockets:
-            return f"{scheme}://{self._address}"
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        return self._entrance.where("tcp", "tls")
 
     @property
     def lines(self) -> int:
@@ -127,7 +109,7 @@ class TcpListener:
 
     def trouble(self) -> str:
         """Say what is wrong; empty when nothing is."""
-        if self._server is None:
+        if not self._entrance.is_open:
             return "it does not listen"
         most = self._settings.gateway_connections
         return f"{most:,} connections, and no more are taken" if len(self._lines) >= most else ""
@@ -149,12 +131,27 @@ class TcpListener:
         self._lines.discard(line)
         self.door.metrics.add("geomon_gateway_connections", self.protocol, by=-1)
 
+    def met(self, line: Line) -> None:
+        """Give a line's device, which has said who it is, what is in force for it."""
+        if self.orders is not None:
+            self.orders.greet(line)
+
+    def carriers(self) -> Iterable[Line]:
+        """Give the lines that there are."""
+        return tuple(self._lines)
+
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        for line in list(self._lines):
-            line.sweep(now_s)
-        self._sweeper = loop.call_later(_SWEEPS_S, self._sweep)
+        if not self._to_look_at:
+            self._to_look_at = list(self._lines)
+            self._at_a_time = len(self._to_look_at) // _TIMES + 1
+        some = self._to_look_at[-self._at_a_time :]
+        del self._to_look_at[-self._at_a_time :]
+        for line in some:
+            if line in self._lines:
+                line.sweep(now_s)
+        self._sweeper = loop.call_later(_SWEEP_S / _TIMES, self._sweep)
 
 
 def listener(

@@ -32,16 +32,16 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
-from geomon.errors import Refusal, UnavailableError
+from geomon.errors import Refusal
 from geomon.gateway import native, osmand, owntracks, traccar
 from geomon.gateway.credentials import basic, has_token, is_signed
 from geomon.gateway.door import Door
+from geomon.gateway.entrance import Entrance
 from geomon.gateway.limits import whole_seconds
 from geomon.gateway.publisher import Busy
 from geomon.gateway.receiving import Full, Receiving, TooSlow
 from geomon.gateway.registry import ADMISSION, Device, NotAdmitted, NotReady
 from geomon.gateway.reports import Report
-from geomon.operations.health import host_and_port
 from geomon.settings import Settings
 
 __all__ = ["HttpListener", "listener"]
@@ -53,7 +53,8 @@ _RETRY_S = (5, 15)
 _IS_JSON = {"Content-Type": "application/json"}
 #: The answer to nearly every upload.
 _ONE_TAKEN = msgspec.json.encode({"uploads": 1, "rejected": []}) + b"\n"
-_FORBIDDEN = ("withdrawn", "not_active", "another_person", "another_device")
+#: What tells nobody anything about ids that are not its own.
+_FORBIDDEN = ("another_person", "another_device")
 
 Handler = Callable[[web.BaseRequest, str, bytes], Awaitable[web.Response]]
 
@@ -81,10 +82,8 @@ class HttpListener:
     def __init__(
         self, address: str, door: Door, settings: Settings, tls: ssl.SSLContext | None
     ) -> None:
-        self._address = address
-        self._host, self._port = host_and_port(address, "gateway_http")
         self._door = door
-        self._tls = tls
+        self._entrance = Entrance(address, "gateway_http", tls)
         self._receiving = Receiving(
             settings.gateway_upload_bytes,
             settings.gateway_in_flight_bytes,
@@ -101,7 +100,7 @@ class HttpListener:
             "/osmand": anyhow,
             "/": anyhow,
         }
-        self._runner: web.ServerRunner | None = None
+        self._server: web.Server | None = None
 
     async def start(self) -> None:
         """Begin to listen. Raises `UnavailableError` when the address cannot be had."""
@@ -117,42 +116,30 @@ class HttpListener:
             lingering_time=1.0,
         )
         _count_connections(server, self._door, self._most_connections)
-        self._runner = web.ServerRunner(server, shutdown_timeout=self._drain_s)
-        await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, self._host, self._port, ssl_context=self._tls, backlog=1_024
-        )
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            self._runner = None
-            raise UnavailableError(
-                f"{self._address} cannot be served ({error.strerror or error}): "
-                "choose another address by the setting gateway_http, or none"
-            ) from None
+        await self._entrance.open(server, handshake_s=self._receive_s)
+        self._server = server
 
     async def stop(self, within_s: float) -> None:
         """Listen no more; let requests under way end, for so long."""
-        if self._runner is None:
+        if self._server is None:
             return
-        runner, self._runner = self._runner, None
+        server, self._server = self._server, None
+        self._entrance.close()
+        await asyncio.sleep(0)  # what has come in begins
+        server.pre_shutdown()
         # It gives requests `gateway_drain_s` by itself, and then cuts them off.
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(runner.cleanup(), within_s + _CLOSING_S)
+            await asyncio.wait_for(server.shutdown(self._drain_s), within_s + _CLOSING_S)
+        await self._entrance.closed(1.0)
 
     @property
     def where(self) -> str:
         """The URL that it answers at, with the port that it was given."""
-        scheme = "https" if self._tls else "http"
-        if self._runner is None or not self._runner.addresses:
-            return f"{scheme}://{self._address}"
-        host, port = self._runner.addresses[0][:2]
-        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        return self._entrance.where("http", "https")
 
     def trouble(self) -> str:
         """Say what is wrong; empty when nothing is."""
-        return "" if self._runner is not None else "it does not listen"
+        return "" if self._entrance.is_open else "it does not listen"
 
     # -- any protocol -----------------------------------------------------------------------------
 
@@ -175,7 +162,7 @@ class HttpListener:
             door.turn_away(verdict.reason, protocol)
             if verdict.reason == "wrong_secret":
                 door.limits.blame(request.remote or "", door.now())
-            return _turned_away(verdict.reason, protocol)
+            return _turned_away(verdict, protocol)
         except _Wait as wait:
             door.turn_away("too_many_requests", protocol)
             return _later(429, ADMISSION["too_many_requests"][0], wait.for_s)
@@ -295,12 +282,14 @@ class HttpListener:
     def _known(self, device_id: str, proves: Callable[[Device], bool]) -> Device:
         """Give the device that calls itself so and proves it.
 
-        Whether it is unknown or the secret wrong is only counted, not told: nobody is to find out
-        which ids there are.
+        Whether it is unknown, withdrawn, or the secret wrong is only counted, not told, unless it
+        is proven: nobody is to find out which ids there are.
         """
-        device = self._door.device(device_id)
-        if not proves(device):
-            raise NotAdmitted("wrong_secret")
+        device = self._door.announced(device_id)
+        proven = proves(device)
+        reason = device.barred(self._door.now()) or ("" if proven else "wrong_secret")
+        if reason:
+            raise NotAdmitted(reason, proven=proven)
         return device
 
     def _proves(self, request: web.BaseRequest, device: Device, body: bytes) -> bool:
@@ -322,13 +311,13 @@ async def _go_on(request: web.BaseRequest) -> None:
         request.writer.output_size = 0  # the answer itself has not begun
 
 
-def _turned_away(reason: str, protocol: str) -> web.Response:
-    if reason == "too_large":
-        answer = _json(413, {"error": ADMISSION[reason][0]})
+def _turned_away(verdict: NotAdmitted, protocol: str) -> web.Response:
+    if verdict.reason == "too_large":
+        answer = _json(413, {"error": str(verdict)})
         answer.force_close()
         return answer
-    if reason in _FORBIDDEN:
-        return _json(403, {"error": ADMISSION[reason][0]})
+    if verdict.proven or verdict.reason in _FORBIDDEN:
+        return _json(403, {"error": str(verdict)})
     answer = _json(401, {"error": "no such device, or not its secret"})
     scheme = "Basic" if protocol == "owntracks" else "Bearer"
     answer.headers["WWW-Authenticate"] = f'{scheme} realm="geomon"'

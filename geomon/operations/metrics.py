@@ -7,51 +7,22 @@ when somebody asks: a fix costs no call of the client library. No label names a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import product
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
+from numpy.typing import ArrayLike
 
 from geomon.alerts import KINDS, PHASES
+from geomon.commands import ASK_REASONS
 from geomon.core.evidence import SOURCES
 from geomon.events import REASONS, TYPES
+from geomon.operations.measures import Measure, Measures, each
 from geomon.tally import ACCEPTED, UNREAD
 
-__all__ = ["METRICS", "Measure", "Metrics"]
-
-Labels = tuple[str, ...]
+__all__ = ["METRICS", "Metrics"]
 
 _MINUTE, _HOUR = 60.0, 3600.0
 _QUICK_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-
-
-class Measure(NamedTuple):
-    """One metric: what it is, its labels, and those of their values that are there from the start.
-
-    `bounds` are the upper bounds of a histogram's buckets, in the unit of its name.
-    """
-
-    kind: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: Labels = ()
-    bounds: tuple[float, ...] = ()
-    known: tuple[Labels, ...] = ()
-
-
-def _each(*values: Iterable[str]) -> tuple[Labels, ...]:
-    return tuple(product(*values))
-
 
 #: Every metric by its name.
 METRICS: Mapping[str, Measure] = {
@@ -64,13 +35,13 @@ METRICS: Mapping[str, Measure] = {
         "counter",
         "Messages judged, by type of event; unread: not to be decoded, or under another's key.",
         ("type",),
-        known=_each((*TYPES, UNREAD)),
+        known=each((*TYPES, UNREAD)),
     ),
     "geomon_fixes_total": Measure(
         "counter",
         "Fixes by source (unread: none could be read), and accepted or the reason why not.",
         ("source", "outcome"),
-        known=_each([source.name for source in SOURCES], [ACCEPTED]),
+        known=each([source.name for source in SOURCES], [ACCEPTED]),
     ),
     "geomon_fix_lateness_seconds": Measure(
         "histogram",
@@ -84,13 +55,19 @@ METRICS: Mapping[str, Measure] = {
         "counter",
         "Refusals written to geomon.rejected, by reason.",
         ("reason",),
-        known=_each(REASONS),
+        known=each(REASONS),
     ),
     "geomon_alerts_total": Measure(
         "counter",
         "Alerts delivered, by kind and phase; repeats after a crash are in it.",
         ("kind", "phase"),
-        known=_each(KINDS, PHASES),
+        known=each(KINDS, PHASES),
+    ),
+    "geomon_commands_total": Measure(
+        "counter",
+        "Requests to devices to report more often, by reason; repeats after a crash are in it.",
+        ("reason",),
+        known=each(ASK_REASONS),
     ),
     "geomon_alert_latency_seconds": Measure(
         "histogram",
@@ -101,7 +78,7 @@ METRICS: Mapping[str, Measure] = {
         "gauge",
         "Episodes open among the people held, by kind.",
         ("kind",),
-        known=_each(KINDS),
+        known=each(KINDS),
     ),
     "geomon_people": Measure("gauge", "People whose states are held."),
     "geomon_partitions": Measure("gauge", "Partitions of geomon.events that are held."),
@@ -128,7 +105,7 @@ METRICS: Mapping[str, Measure] = {
         "counter",
         "Failed attempts to make something safe, by where.",
         ("sink",),
-        known=_each(["redis", "kafka"]),
+        known=each(["redis", "kafka"]),
     ),
     "geomon_undelivered_alerts": Measure("gauge", "Alerts that wait for Redis."),
     "geomon_undelivered_oldest_seconds": Measure(
@@ -154,44 +131,18 @@ METRICS: Mapping[str, Measure] = {
 }
 
 
-class Metrics(Collector):
-    """The numbers of one worker, in a registry of their own.
-
-    Names are those of `METRICS`, anything else raises `KeyError`; labels are given in its order.
-    """
+class Metrics(Measures):
+    """The numbers of one worker; what a batch brings is added at once."""
 
     def __init__(self) -> None:
-        self._values: dict[str, dict[Labels, float]] = {}
-        self._spreads: dict[str, _Spread] = {}
-        for name, measure in METRICS.items():
-            if measure.kind == "histogram":
-                self._spreads[name] = _Spread(measure.bounds)
-            else:
-                # A series that is there from the start can be seen to rise from 0.
-                bare: tuple[Labels, ...] = () if measure.labels else ((),)
-                here = bare if measure.kind == "counter" else ()
-                self._values[name] = dict.fromkeys(measure.known or here, 0.0)
-        self.registry = CollectorRegistry()
-        self.registry.register(self)
-        ProcessCollector(registry=self.registry)
-
-    def add(self, name: str, *labels: str, by: float = 1.0) -> None:
-        """Let a counter (or a gauge) rise."""
-        values = self._values[name]
-        values[labels] = values.get(labels, 0.0) + by
+        super().__init__(METRICS)
 
     def add_each(
         self, name: str, counts: Mapping[str, float] | Mapping[tuple[str, str], float]
     ) -> None:
         """Let a counter rise for each label (or tuple of labels)."""
-        values = self._values[name]
         for label, by in counts.items():
-            labels = (label,) if isinstance(label, str) else label
-            values[labels] = values.get(labels, 0.0) + by
-
-    def set(self, name: str, value: float, *labels: str) -> None:
-        """Give a gauge its value."""
-        self._values[name][labels] = float(value)
+            self.add(name, *((label,) if isinstance(label, str) else label), by=by)
 
     def set_each(self, name: str, values: Mapping[str, float]) -> None:
         """Give a gauge with one label its values; what is not among them is 0, or gone."""
@@ -204,57 +155,9 @@ class Metrics(Collector):
 
     def observe(self, name: str, values: ArrayLike) -> None:
         """Add values to a histogram, as many as there are."""
-        self._spreads[name].add(np.atleast_1d(np.asarray(values, dtype=np.float64)))
-
-    def collect(self) -> Iterator[Metric]:
-        """Give the metric families, for the client library."""
-        for name, measure in METRICS.items():
-            family = _FAMILIES[measure.kind](name, measure.help, labels=measure.labels)
-            if measure.kind == "histogram":
-                spread = self._spreads[name]
-                family.add_metric((), spread.buckets(), spread.total)
-            else:
-                for labels, value in self._values[name].items():
-                    family.add_metric(labels, value)
-            yield family
-
-    def value(self, name: str, *labels: str) -> float | None:
-        """Give one number: of a histogram how many values it has; None where there is none."""
-        if name in self._spreads:
-            return float(self._spreads[name].counts.sum())
-        return self._values[name].get(labels)
-
-    def page(self, accept: str = "") -> tuple[bytes, str]:
-        """Give the page that Prometheus reads, and its type, by what the asker accepts."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
-
-
-_FAMILIES: Mapping[str, Any] = {
-    "counter": CounterMetricFamily,
-    "gauge": GaugeMetricFamily,
-    "histogram": HistogramMetricFamily,
-}
-
-
-class _Spread:
-    """A histogram that takes whole arrays."""
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = np.array(bounds, dtype=np.float64)
-        self.counts: NDArray[np.int64] = np.zeros(len(bounds) + 1, dtype=np.int64)
-        self.total = 0.0
-
-    def add(self, values: NDArray[np.float64]) -> None:
-        at = np.searchsorted(self._bounds, values, side="left")
-        self.counts += np.bincount(at, minlength=len(self.counts))
-        self.total += float(values.sum())
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Give the buckets as they are written: each counts what lies below it as well."""
-        names = [*map(_written, self._bounds.tolist()), "+Inf"]
-        return list(zip(names, np.cumsum(self.counts).tolist(), strict=True))
-
-
-def _written(bound: float) -> str:
-    return repr(float(bound))
+        spread = self._spreads[name]
+        array = np.atleast_1d(np.asarray(values, dtype=np.float64))
+        at = np.searchsorted(np.asarray(spread.bounds), array, side="left")
+        new = np.bincount(at, minlength=len(spread.counts)).tolist()
+        spread.counts = [old + more for old, more in zip(spread.counts, new, strict=True)]
+        spread.total += float(array.sum())

@@ -1,7 +1,7 @@
 """States to the changelog, a round at a time.
 
-A round takes, in each partition, the states that are due, and a marker behind them that counts the
-people there must be. It begins between two batches, so that nothing is written of which the alerts
+A round takes, in one partition after the other, the states that are due, and a marker behind them that
+counts the people there must be. It begins between two batches, so that nothing is written of which the alerts
 are not told; while it is under way, judging goes on.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import sys
 import time
 from contextlib import suppress
 
@@ -22,8 +24,12 @@ __all__ = ["Checkpoint"]
 log = logging.getLogger(__name__)
 
 _ROUND_S = 1.0
-#: States written in one round of a partition: to make bytes of more would hold up judging.
+#: States that are old enough, written in one round of a partition: to make bytes of more would hold
+#: up judging.
 _MOST = 4_000
+#: So many a second at least are written of those that are old enough.
+_LEAST = 500
+_ALL = sys.maxsize
 
 
 class Checkpoint:
@@ -42,6 +48,7 @@ class Checkpoint:
         self._outbox = outbox
         self._judging = judging
         self._after_s = after_s
+        self._last_s = time.monotonic()
         self._round = asyncio.Lock()
         self._asked = asyncio.Event()
 
@@ -59,19 +66,31 @@ class Checkpoint:
     async def write(self, *, everything: bool) -> None:
         """Write the states that are due, or all that have changed. Raises aiokafka's errors."""
         async with self._round:
-            async with self._judging:
-                rounds = [
-                    self._write(partition, roll, begun)
-                    for partition, roll in self._desk.rolls.items()
-                    if roll.is_admitted
-                    and (begun := self._begin(roll, everything=everything)) is not None
-                ]
-            await asyncio.gather(*rounds)
+            now_s = time.monotonic()
+            since_s, self._last_s = now_s - self._last_s, now_s
+            for partition, roll in list(self._desk.rolls.items()):
+                # One partition after the other: bytes of them all would hold up judging for long.
+                async with self._judging:
+                    if self._desk.rolls.get(partition) is not roll or not roll.is_admitted:
+                        continue
+                    most = _ALL if everything else self._share(roll.ledger.waiting, since_s)
+                    begun = self._begin(roll, now_s, most)
+                if begun is not None:
+                    await self._write(partition, roll, begun)
 
-    def _begin(self, roll: Roll, *, everything: bool) -> _Begun | None:
+    def _share(self, waiting: int, since_s: float) -> int:
+        """Give how many states a round may write that are old enough.
+
+        After a start, or a busy hour, everybody's state gets old enough at once. In a heap they
+        would take all time there is from judging; so they are spread over half of the time that
+        they may wait.
+        """
+        a_second = max(_LEAST, 2 * waiting / self._after_s) if self._after_s else _MOST
+        return min(math.ceil(a_second * since_s), _MOST)
+
+    def _begin(self, roll: Roll, now_s: float, most: int) -> _Begun | None:
         ledger = roll.ledger
-        now_s = time.monotonic()
-        due = ledger.all_due() if everything else ledger.due(now_s, self._after_s, _MOST)
+        due = ledger.all_due() if most == _ALL else ledger.due(now_s, self._after_s, most)
         if not due and ledger.next_offset() <= ledger.safe:
             return None
         begun = ledger.begin(due)

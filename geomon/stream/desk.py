@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from geomon.cloudevent import cloud_event
+from geomon.commands import command_event
 from geomon.core.episodes import Alert
 from geomon.core.observed import ClockAt, Event
+from geomon.core.requests import Request
 from geomon.core.rules import Rules
 from geomon.core.step import step
 from geomon.intake import Arrival, Intake, Raw, Rejected
@@ -34,6 +36,7 @@ class Verdict(NamedTuple):
     rejections: list[dict[str, Any]]
     arrivals: list[Arrival]
     known: int  # messages passed over: their people's states had them
+    commands: list[dict[str, Any]]
 
 
 class Desk:
@@ -77,7 +80,7 @@ class Desk:
                 # At once, because a batch may hold a message twice; and before anything is judged,
                 # because states that are written from here on go as far as this batch.
                 ledger.take(raw.offset, raw.arrived_s)
-        verdict = Verdict([], [], [], len(batch) - len(news))
+        verdict = Verdict([], [], [], len(batch) - len(news), [])
         arrivals, rejected = self._take(news)
         verdict.rejections.extend(rejection_record(refusal) for refusal in rejected)
         verdict.arrivals.extend(arrivals)
@@ -107,7 +110,7 @@ class Desk:
 
     def let_time_come(self, partitions: Iterable[int], time_s: int, most: int) -> Verdict:
         """Let what fell due before `time_s` happen in these partitions, for at most so many."""
-        verdict = Verdict([], [], [], 0)
+        verdict = Verdict([], [], [], 0, [])
         for partition in partitions:
             roll = self.rolls[partition]
             for whose in roll.deadlines.due(time_s, most):
@@ -148,7 +151,7 @@ class Desk:
                 refusal = Rejected(raw, "internal_error", "", whose)
                 verdict.rejections.append(rejection_record(refusal))
             return
-        told = len(verdict.alerts)
+        told = len(verdict.alerts) + len(verdict.commands)
         for outcome in outcomes:
             if isinstance(outcome, Alert):
                 verdict.alerts.append(
@@ -159,8 +162,11 @@ class Desk:
                         detected_s=int(self._now_s()) if self._now_s else None,
                     )
                 )
+            elif isinstance(outcome, Request):
+                command = command_event(outcome, rules=self.rules.version)
+                verdict.commands.append(command)
             elif raw.data:
                 verdict.rejections.append(rejection_record(refusal_of(outcome, raw, whose)))
                 self._intake.count(outcome, event)
-        urgent = len(verdict.alerts) > told
+        urgent = len(verdict.alerts) + len(verdict.commands) > told
         roll.keep(whose, person, raw.offset, urgent=urgent, message=bool(raw.data))

@@ -17,10 +17,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 
 from geomon.stream.record import Stamp
 
 __all__ = ["Ledger"]
+
+#: States written at once, together; more of them would hold up judging.
+_MOST_URGENT = 4_000
 
 
 class Ledger:
@@ -85,20 +89,21 @@ class Ledger:
     def due(self, now_s: float, after_s: float, most: int) -> list[str]:
         """Give whose states are to be written: first the urgent, then what has waited `after_s`.
 
-        `now_s` is of any clock that does not go back. At most `most`; what is left is due still.
+        `now_s` is of any clock that does not go back. Of those that have waited at most `most`; who
+        is left is due still.
         """
         # What time changes is noted at the message that is next.
         if not self._reached or self._reached[-1][1] != self.done + 1:
             self._reached.append((now_s, self.done + 1))
         while self._reached and self._reached[0][0] <= now_s - after_s:
             self._old = self._reached.popleft()[1]
-        due = list(self._urgent)[:most]
+        waited: list[str] = []
         for whose, first in self._unwritten.items():
-            if first > self._old or len(due) >= most:
+            if first > self._old or len(waited) >= most:
                 break
             if whose not in self._urgent:
-                due.append(whose)
-        return due
+                waited.append(whose)
+        return [*islice(self._urgent, _MOST_URGENT), *waited]
 
     def all_due(self) -> list[str]:
         """Give everybody whose state has changed since it was written."""

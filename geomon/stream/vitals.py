@@ -134,6 +134,9 @@ class Vitals:
             self.counts["alerts"] += len(verdict.alerts)
             kinds = Counter((a["data"]["kind"], a["data"]["phase"]) for a in verdict.alerts)
             self.metrics.add_each("geomon_alerts_total", kinds)
+        if verdict.commands:
+            asked = Counter(command["data"]["reason"] for command in verdict.commands)
+            self.metrics.add_each("geomon_commands_total", asked)
         if verdict.rejections:
             reasons = Counter(record["reason"] for record in verdict.rejections)
             self.rejections.update(reasons)
@@ -248,6 +251,14 @@ class Vitals:
         if self._topics is None or time.monotonic() - self._topics[0] > _TOPICS_HOLD_S:
             self._topics = time.monotonic(), await self._look_at_topics()
         return self._topics[1]
+
+    async def has_topic(self, name: str) -> bool:
+        """Look whether there is a topic; what cannot be asked counts as not there."""
+        try:
+            async with Cluster(self._settings.kafka) as cluster:
+                return name in (await cluster.look([name])).topics
+        except UnavailableError:
+            return False
 
     async def _look_at_topics(self) -> Check:
         forms = wanted(self._settings)

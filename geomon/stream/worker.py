@@ -1,7 +1,8 @@
 """The Faust app. What is made safe, in which order, and why nothing is lost or told twice:
 
 1. Messages are judged; states change in memory only.
-2. Alerts go to Redis and to `geomon.alerts`, refusals to `geomon.rejected`; each is awaited.
+2. Alerts go to Redis and to `geomon.alerts`, requests to devices to `geomon.commands`, refusals to
+   `geomon.rejected`; each is awaited.
 3. Changed states are written to the changelog: at once when something was told, otherwise when
    their first unwritten change is `checkpoint_s` old. Each write is awaited.
 4. The offset before which every message is in a written state is committed, some time later.
@@ -42,7 +43,7 @@ from geomon.stream.people import PeopleTable
 from geomon.stream.record import REMEDY
 from geomon.stream.transport import Consumer, Transport, raw_of
 from geomon.stream.vitals import Vitals
-from geomon.topics import ALERTS, EVENTS, PEOPLE, REJECTED
+from geomon.topics import ALERTS, COMMANDS, EVENTS, PEOPLE, REJECTED
 from geomon.zones.index import ZoneIndex
 
 __all__ = ["Worker"]
@@ -214,19 +215,16 @@ class Worker:
         if alerts:
             with self.vitals.telling(verdict) as trouble:
                 await self._sink.deliver_until_done(alerts, on_trouble=trouble)
-            await self._outbox.send(
-                ALERTS,
-                [(alert["subject"].encode(), msgspec.json.encode(alert)) for alert in alerts],
-            )
+        for topic, key, told in (
+            (ALERTS, "subject", alerts),
+            (COMMANDS, "subject", verdict.commands),
+            (REJECTED, "supervisee_id", verdict.rejections),
+        ):
+            if told:
+                messages = [((t[key] or "").encode(), msgspec.json.encode(t)) for t in told]
+                await self._outbox.send(topic, messages)
+        if alerts or verdict.commands:
             self._checkpoint.ask()
-        if verdict.rejections:
-            await self._outbox.send(
-                REJECTED,
-                [
-                    ((record["supervisee_id"] or "").encode(), msgspec.json.encode(record))
-                    for record in verdict.rejections
-                ],
-            )
         self.vitals.told(verdict)
 
     async def _forward(self, stream: Any) -> None:
@@ -266,6 +264,14 @@ class Worker:
             return
         rules = rules_from(settings)
         if rules == self.rules:
+            return
+        if rules.asks and not await self.vitals.has_topic(COMMANDS):
+            # A command to a topic that is not there would wait for ever, and all behind it.
+            log.warning(
+                "the settings stay as they were: there is no topic %s, which "
+                "`geomon topics create` makes; then save them again",
+                COMMANDS,
+            )
             return
         async with self._lock, self._or_end():
             log.info("rules %s take the place of %s", rules.version, self.rules.version)

@@ -13,6 +13,8 @@ progress goes to standard error.
           set against the bare handler with as many connections of phones.
 *paced*   half as many uploads a second as the slower of the two took: how long answers take where
           nothing is filled up. It counts from when an upload was due.
+*new*     phones that connect, send one upload and hang up, 50 a second, while so many others send
+          at full speed: how long each takes from its first packet to its answer.
 *idle*    terminals that have signed in and say nothing: what they cost in memory, and whether the
           gateway still answers others, and each of them.
 
@@ -59,6 +61,8 @@ from geomon.topics import EVENTS, REJECTED, wanted
 HERE = Path(__file__).parent
 PARTITIONS = 12
 KINDS = ("native", "osmand", "jt808")
+#: Phones that come in a second, to be measured among others.
+NEWCOMERS_S = 50
 _START_S = 60.0
 #: Files that a gateway has open besides its connections.
 _OTHER_FILES = 200
@@ -69,7 +73,7 @@ _PACKAGES = ("aiohttp", "aiokafka", "uvloop", "msgspec")
 class Row:
     """One measurement; None = it was not measured."""
 
-    part: str  # full, paced, idle
+    part: str  # full, paced, new, idle
     server: str  # gateway, bare
     kind: str
     connections: int
@@ -170,6 +174,31 @@ class Bench:
             for server, what in ((bare, beside), (gateway, kind)):
                 self.keep(self.measured(server, "paced", what, connections, rate))
 
+    def newcomers(self, on: Server, connections: int) -> None:
+        """Let phones come while others send at full speed."""
+        options = self.options
+        address = on.addresses["native"]
+        callers = [sys.executable, str(HERE / "callers.py")]
+        crowd = [*callers, "native", address, "--devices", str(connections)]
+        crowd += ["--warm", str(options.warm), "--seconds", str(options.seconds + options.warm)]
+        few = ["--devices", str(round(NEWCOMERS_S * options.seconds)), "--rate", str(NEWCOMERS_S)]
+        with subprocess.Popen(crowd, stdout=subprocess.PIPE, text=True) as sending:
+            time.sleep(2 * options.warm)
+            said = subprocess.run(
+                [*callers, "newcomers", address, *few], check=True, capture_output=True, text=True
+            ).stdout
+            told, _ = sending.communicate()
+        found, beside = json.loads(said), json.loads(told)
+        self.acknowledged += found["answered"] + beside["acknowledged"]
+        row = Row("new", on.name, "native", connections)
+        row.load = round(os.getloadavg()[0], 1)
+        row.refused = found["came"] - found["answered"]
+        row.p50_ms, row.p99_ms, row.worst_ms = (
+            found.get(name) for name in ("p50_ms", "p99_ms", "worst_ms")
+        )
+        row.note = f"{found['came']} came; those who were there: p99 {beside['p99_ms']} ms"
+        self.keep(row)
+
     def idle(self, settings: dict[str, str], devices: Path) -> None:
         """Let terminals sign in and say nothing."""
         many = min(self.options.idle, raise_limit() - _OTHER_FILES)
@@ -228,6 +257,9 @@ def measure(bench: Bench, devices: Path) -> None:
         for connections in options.connections:
             for kind in options.kinds:
                 bench.full(gateway, bare, kind, connections)
+            if "new" in options.parts:
+                for server in (bare, gateway):
+                    bench.newcomers(server, connections)
     if "idle" in options.parts:
         bench.idle(settings, devices)
 
@@ -413,7 +445,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each server at full speed")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each round")
     parser.add_argument("--warm", type=float, default=2.0, help="seconds before it counts")
-    parser.add_argument("--parts", default="paced,idle", help="what is done besides full speed")
+    parser.add_argument("--parts", default="paced,new,idle", help="what is done besides full speed")
     parser.add_argument("--idle", type=int, default=10_000, help="terminals that say nothing")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a gateway's setting"
@@ -434,7 +466,7 @@ def main() -> None:
         folder = Path(name)
         make_topics(kafka.bootstrap)
         devices = folder / "devices.ndjson"
-        most = max([*options.connections, 8])
+        most = max([*options.connections, round(NEWCOMERS_S * options.seconds)])
         phones_and_bands = devices_of(most, max(most, options.idle + 8))
         devices.write_text("".join(f"{json.dumps(device)}\n" for device in phones_and_bands))
         bench = Bench(kafka, folder, options)

@@ -289,7 +289,7 @@ def measure(bench: Bench) -> None:
 def lives(options: argparse.Namespace, half: dict[int, float]) -> Iterator[tuple[int, int, float]]:
     """Give people, fixes in an upload, and uploads a second of what is to be measured live."""
     if options.rate:
-        yield options.people[-1], 1, options.rate
+        yield options.people[-1], (options.per_upload or [1])[-1], options.rate
         return
     for per_upload, rate_per_s in half.items():
         # Nobody sends more than a fix a second.

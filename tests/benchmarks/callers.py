@@ -1,12 +1,16 @@
 """Phones and terminals that call a gateway, in a process of their own, and how long answers took.
 
     python callers.py native|osmand|jt808 HOST:PORT [--devices N] [--rate R] [--seconds S]
+    python callers.py newcomers HOST:PORT [--devices N] [--rate R]
     python callers.py idle HOST:PORT [--devices N]
 
 A device has one connection and waits for each answer; one on each connection comes before anything
 is measured. Without a rate it sends the next upload at once; at a rate (of all together) uploads
 are due at fixed times, and an answer's time counts from when its upload was due, however late it
 could be sent. What is found is written to standard output as JSON.
+
+`newcomers` are phones of which each connects, so many a second, sends one upload, and hangs up:
+their times count from when they began to connect. No phone waits for the one before it.
 
 `idle` are terminals that sign in and stay: it writes a line when all are in, one when each has sent
 a position after "ask" came on standard input, and ends with its standard input.
@@ -265,6 +269,7 @@ _KINDS: dict[str, tuple[Callable[[int], Callable[[], bytes]], Any]] = {
     "native": (native_requests, is_http_answer),
     "osmand": (osmand_requests, is_http_answer),
     "jt808": (positions, is_jt808_answer),
+    "newcomers": (native_requests, is_http_answer),
     "idle": (positions, is_jt808_answer),
 }
 
@@ -318,6 +323,32 @@ class Crowd:
             found |= dict(zip(("p50_ms", "p99_ms", "worst_ms"), ms, strict=True))
         return found
 
+    async def drop_in(self, rate: float) -> dict[str, Any]:
+        """Let them come, so many a second, each for one upload; give how long each was there."""
+        begun_s = time.perf_counter()
+        connected_s, took_s = [], []
+
+        async def visit(place: int, number: int) -> bool:
+            await asyncio.sleep(max(0.0, begun_s + place / rate - time.perf_counter()))
+            came_s = time.perf_counter()
+            make, is_answer = _KINDS[self._kind]
+            caller = await self._open(number)
+            self.callers.append(caller)
+            connected_s.append(time.perf_counter() - came_s)
+            answer = await caller.ask(make(number)())
+            took_s.append(time.perf_counter() - came_s)
+            caller.close()
+            return bool(is_answer(answer)[1])
+
+        visits = [visit(place, number) for place, number in enumerate(self._numbers)]
+        good = await asyncio.gather(*visits, return_exceptions=True)
+        found = {"came": len(good), "answered": good.count(True)}
+        if took_s:
+            ms = [round(float(q) * 1e3, 2) for q in np.percentile(took_s, [50, 99, 100])]
+            found |= dict(zip(("p50_ms", "p99_ms", "worst_ms"), ms, strict=True))
+            found["connected_p99_ms"] = round(float(np.percentile(connected_s, 99)) * 1e3, 2)
+        return found
+
     async def ask_all(self) -> dict[str, Any]:
         """Let each send one upload, 200 at a time; give how many were answered well, and p99."""
         took_s, good = [], 0
@@ -344,11 +375,16 @@ class Crowd:
         for caller in self.callers:
             caller.close()
 
-    async def _connect(self, number: int) -> Caller:
+    async def _open(self, number: int) -> Caller:
         make, is_answer = _KINDS[self._kind]
         _, caller = await asyncio.get_running_loop().create_connection(
             lambda: Caller(make(number), is_answer, self.took_s, self.bad), self._host, self._port
         )
+        return caller
+
+    async def _connect(self, number: int) -> Caller:
+        caller = await self._open(number)
+        is_answer = _KINDS[self._kind][1]
         if is_answer is is_jt808_answer:
             code = code_of(number).encode()
             shown = write(0x0102, code, number=terminal_number(number), serial=0)
@@ -356,8 +392,8 @@ class Crowd:
             if is_jt808_answer(answer) != (True, True):
                 raise ConnectionError(f"terminal {number} is not let in: {answer.hex()}")
         else:
-            # A server that is busy takes new connections slowly, and that is not to be measured:
-            # it has taken this one when it has answered once.
+            # How a server that is busy takes new connections is measured elsewhere (`drop_in`): it
+            # has taken this one when it has answered once.
             answer = await caller.ask(caller.request())
             if is_answer(answer)[1]:
                 self.took_s.append((time.perf_counter(), 0.0))
@@ -375,6 +411,9 @@ def raise_limit() -> int:
 
 async def _main(options: argparse.Namespace) -> None:
     crowd = Crowd(options.kind, options.address, options.devices, options.first)
+    if options.kind == "newcomers":
+        _tell(await crowd.drop_in(options.rate or 50.0))
+        return
     begun_s = time.perf_counter()
     await crowd.connect()
     if options.kind != "idle":

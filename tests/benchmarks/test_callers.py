@@ -106,6 +106,14 @@ def test_who_is_not_let_in_is_counted_as_refused(gateway: Server) -> None:
     assert "401" in found["bad"][0]
 
 
+def test_phones_that_come_for_one_upload_are_each_answered(gateway: Server, kafka: str) -> None:
+    before = len(everything(kafka))
+    found = called("newcomers", gateway.addresses["native"], "--rate", "100")
+    assert (found["came"], found["answered"]) == (DEVICES, DEVICES)
+    assert 0 < found["connected_p99_ms"] <= found["worst_ms"]
+    assert len(everything(kafka)) == before + DEVICES
+
+
 def test_terminals_that_say_nothing_are_still_there_when_they_are_asked(
     gateway: Server, kafka: str
 ) -> None:

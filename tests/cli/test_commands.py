@@ -45,6 +45,31 @@ def json_lines(output: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines()]
 
 
+def test_replay_shows_requests_to_devices_when_it_is_asked_to(tmp_path: Path) -> None:
+    """One position a little across the river, and nothing after it."""
+    track = tmp_path / "day.csv"
+    track.write_text(
+        "time,lon,lat,accuracy\n"
+        "2024-02-13T08:00+08:00,114.0545,22.5445,12\n"
+        "2024-02-13T08:30+08:00,114.0545,22.5445,12\n"
+        "2024-02-13T09:00+08:00,114.079,22.5165,12\n"
+    )
+    words = ["--person", "SZ-0009", "--datum", "wgs84", "--accuracy-column", "accuracy"]
+    events = geomon("convert", str(track), *words, "--source", "gnss").stdout
+    plain, with_them = (
+        json_lines(
+            geomon("replay", "--json", *flags, "-", stdin=events, GEOMON_ASK_INTERVAL_S="60").stdout
+        )
+        for flags in ([], ["--commands"])
+    )
+    assert plain == []
+    assert [e["id"] for e in with_them] == ["SZ-0009/report/phone/2024-02-13T01:00:00Z"]
+    done = geomon("replay", "--commands", "-", stdin=events, GEOMON_ASK_INTERVAL_S="60")
+    assert done.returncode == 0
+    assert done.stdout.decode().count("phone every 60 s 加密上报") == 1
+    assert "asked to report more often (turning): 1" in done.stderr.decode()
+
+
 def test_replay_prints_alerts_as_json_lines_and_talks_on_stderr() -> None:
     done = geomon("replay", "--json", CASE_A)
     assert done.returncode == 0

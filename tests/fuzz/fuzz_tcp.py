@@ -1,7 +1,8 @@
 """Coverage-guided fuzzing of the TCP protocols: any bytes, cut anywhere, and any sound message.
 
-    make fuzz                   each protocol for FUZZ_S seconds (60 if not said otherwise)
-    make fuzz FUZZ_S=1800       for half an hour each
+    make fuzz                     each protocol for FUZZ_S seconds (60 if not said otherwise)
+    make -j3 fuzz FUZZ_S=1800     the three at once, for half an hour
+    make fuzz-gt06                one of them
     python tests/fuzz/fuzz_tcp.py jt808 -max_total_time=60 CORPUS
 
 Needs atheris (Python 3.11 to 3.13), which `make fuzz` puts into a venv of its own; what comes after
@@ -12,9 +13,12 @@ libFuzzer itself watches for hangs (-timeout) and for memory that grows (-rss_li
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from hashlib import sha1
 from pathlib import Path
 
 import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -38,6 +42,8 @@ from geomon import events  # noqa: E402  (what is fuzzed has to be imported firs
 NOW_S = 1_707_796_800.0
 NOON = datetime.fromtimestamp(NOW_S, timezone.utc)
 IMEI, NUMBER, CODE = "356823031235028", "13912344329", "open-sesame"
+#: The longest piece that one byte of an input can announce.
+_PIECE = 1 + 8 * 0x7F
 TERMINALS = {2013: bytes.fromhex("013912344329"), 2019: bytes.fromhex("00000000013912344329")}
 
 
@@ -114,7 +120,7 @@ TARGETS: dict[str, _Made] = {
 }
 
 
-#: What to begin with where a corpus is empty: messages of public documents (see tests/gateway).
+#: What to begin with, besides all messages of public documents that the tests have.
 SEEDS: dict[str, list[bytes]] = {
     "jt808": [
         bytes.fromhex(
@@ -144,18 +150,37 @@ SEEDS: dict[str, list[bytes]] = {
 }
 
 
+def _documented(protocol: str) -> Iterator[bytes]:
+    """Give the messages that stand in a protocol's tests, where their sources are named."""
+    begins = {"jt808": ("7e",), "gt06": ("7878", "7979"), "r16h": ("@",)}[protocol]
+    source = ROOT / "tests" / "gateway" / f"test_{protocol}.py"
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if not isinstance(text, str) or not text.startswith(begins):
+            continue
+        if protocol == "r16h" and text.endswith("$"):
+            yield text.encode()
+        elif protocol != "r16h" and re.fullmatch("(?:[0-9a-f]{2}){8,}", text):
+            yield bytes.fromhex(text)
+
+
 def _sow(protocol: str, corpus: Path) -> None:
-    """Put the seeds into an empty corpus, as they are and as contents of sound messages."""
-    if any(corpus.iterdir()):
-        return
-    for number, message in enumerate(SEEDS[protocol]):
-        size = (len(message) - 2) // 8 + 1
-        (corpus / f"seed{number}").write_bytes(b"\xff" + bytes((size, 0)) + message)
+    """Put the seeds into a corpus, as they are and as contents of sound messages."""
+    for message in {*SEEDS[protocol], *_documented(protocol)}:
+        name = sha1(message, usedforsecurity=False).hexdigest()[:12]
+        pieces = [message[at : at + _PIECE] for at in range(0, len(message), _PIECE)]
+        as_it_is = b"".join(bytes((_size(p), 0)) + p for p in pieces)
+        (corpus / f"seed-{name}").write_bytes(b"\xff" + as_it_is)
         body = message[13:-2] if protocol == "jt808" else message[4:-6]
         body = message[22:-1] if protocol == "r16h" else body
         for kind in (0, 1, 0x16, 0x22, 0x26, 0x2C, 0xC1):
-            wrapped = bytes((0x80 | (len(body) - 1) // 8 + 1, kind)) + body
-            (corpus / f"sound{number}-{kind}").write_bytes(b"\xff" + wrapped)
+            wrapped = bytes((0x80 | _size(body[:_PIECE]), kind)) + body[:_PIECE]
+            (corpus / f"sound-{name}-{kind}").write_bytes(b"\xff" + wrapped)
+
+
+def _size(piece: bytes) -> int:
+    """Give what announces a piece, or a few bytes more than it has."""
+    return (len(piece) + 6) // 8
 
 
 def _look_at(turn: Turn, raw_most: int) -> None:

@@ -284,8 +284,12 @@ def test_devices_are_checked_as_a_gateway_reads_them_and_no_secret_is_shown(tmp_
         ("bare", 0, "active"),
     ]
     assert "bare: without datum" in done.stderr
+    assert "without a secret" not in done.stderr
     assert "1742" not in done.output
     assert PHONE["secrets"][0] not in done.output
+    roll(path, device("jane:phone", secrets=[]))
+    done = CliRunner().invoke(cli, ["gateway", "devices", "check", str(path)])
+    assert "jane:phone: without a secret, whoever" in done.stderr
     path.write_text("{}\n")
     done = CliRunner().invoke(cli, ["gateway", "devices", "check", str(path)])
     assert "devices.ndjson:1: missing_field: type" in str(done.exception)

@@ -179,6 +179,12 @@ def test_a_withdrawn_device_and_one_out_of_its_dates_are_forbidden(tmp_path: Pat
             assert (await own(here, upload()))[0] == 403
             assert (await own(here, {**upload(), "device_id": "old"}))[0] == 403
             assert here.refused("withdrawn") == here.refused("not_active") == 1
+            # Who cannot prove it does not learn that there is such a device.
+            wrong = {"Authorization": "Bearer of-somebody-else"}
+            for device_id in ("phone-3", "old"):
+                status, said = await own(here, {**upload(), "device_id": device_id}, wrong)
+                assert (status, said) == (401, {"error": "no such device, or not its secret"})
+            assert here.refused("withdrawn") == here.refused("not_active") == 2
 
     run(main)
 

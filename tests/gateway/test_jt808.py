@@ -406,13 +406,14 @@ def test_without_a_code_in_the_registry_there_is_no_way_in() -> None:
         assert (turn.away, turn.close, result) == ("no_secret", True, refusal)
 
 
-@pytest.mark.parametrize("code", ["", "\U0001f600", "x" * 256])
-def test_a_code_that_no_terminal_can_be_given_is_none(code: str) -> None:
-    turn, result = answered(talk_of(known(code=code)), 0x0100, bytes(37))
+def test_an_empty_code_is_none_wherever_it_came_from() -> None:
+    turn, result = answered(talk_of(known(code="")), 0x0100, bytes(37))
     assert (turn.away, turn.close, result) == ("no_secret", True, 4)
-    if not code:
-        turn, result = answered(talk_of(known(code=code)), 0x0102, b"")
-        assert (turn.away, turn.close, result) == ("no_secret", True, 1)
+    for edition, shown in ((2013, b""), (2013, b"\0"), (2019, b"\0" + b"1" * 35)):
+        for code, reason in (("", "no_secret"), (CODE, "wrong_secret")):
+            talk = talk_of(known(code=code))
+            turn, result = answered(talk, 0x0102, shown, edition=edition)
+            assert (turn.away, turn.close, result, talk.device) == (reason, True, 1, None)
 
 
 def test_registration_can_be_closed() -> None:
@@ -437,6 +438,21 @@ def test_who_is_withdrawn_while_connected_is_let_go() -> None:
     del devices[NUMBER]
     turn, result = answered(talk, 0x0200, position(NOON, 114, 22.5))
     assert (turn.away, turn.close, result, turn.reports) == ("unknown_device", True, 1, [])
+
+
+def test_when_its_code_is_changed_a_terminal_has_to_show_the_new_one() -> None:
+    devices = known()
+    talk = talk_of(devices)
+    answered(talk, 0x0102, CODE.encode())
+    devices |= known(code="another", model="another")
+    turn, result = answered(talk, 0x0200, position(NOON, 114, 22.5))
+    assert (turn.away, turn.close, result, turn.reports) == ("no_secret", True, 1, [])
+    assert answered(talk_of(devices), 0x0102, CODE.encode())[0].away == "wrong_secret"
+    again = talk_of(devices)
+    assert answered(again, 0x0102, b"another")[1] == 0
+    # What else is announced anew does not disturb it.
+    devices |= known(code="another", model="B6")
+    assert answered(again, 0x0200, position(NOON, 114, 22.5))[1] == 0
 
 
 def test_while_the_registry_is_not_read_nobody_is_refused_and_nothing_is_said() -> None:

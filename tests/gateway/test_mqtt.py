@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 from geomon.embedded.house import embedded_parts, embedded_worker
 from geomon.embedded.kafka import KafkaCluster
 from geomon.errors import Refusal, SettingsError
+from geomon.gateway import mqttlink
 from geomon.gateway.mqtt import MqttListener, device_of
 from geomon.gateway.mqttlink import broker_of
 from geomon.settings import Settings
@@ -346,6 +347,57 @@ def test_while_kafka_is_away_nothing_is_acknowledged_and_the_broker_keeps_it(
                 assert broker.acknowledged_by("geomon-a") == broker.sent_to("geomon-a")
                 # Mosquitto 2.0.11 now sends a whole window for each acknowledgement.
                 assert max(held) <= 10
+
+    run(main)
+
+
+def test_however_long_kafka_is_away_the_link_lives_and_what_waited_comes_once(
+    own_topics: KafkaCluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # What are half-minutes in earnest are seconds here: both ends hang up after two of silence.
+    monkeypatch.setattr(mqttlink, "_KEEPALIVE_S", 1)
+    monkeypatch.setattr(mqttlink, "_TICK_S", 0.1)
+    caplog.set_level("WARNING", "geomon.gateway")
+
+    async def main() -> None:
+        with mosquitto(tmp_path, ["allow_anonymous true", "max_queued_messages 0"]) as broker:
+            async with gateway(
+                tmp_path,
+                broker,
+                kafka=own_topics.bootstrap,
+                gateway_publish_s=1.0,
+                gateway_in_flight_bytes=10 << 20,
+            ) as here:
+                listener = mqtt_of(here)
+                link = listener._link
+                assert link is not None
+                own_topics.pause(1)
+                try:
+                    # Those of QoS 0 are sent however many wait: of ten it is full, and reads no
+                    # more, nor what answers its signs of life.
+                    broker.publish(TOPIC, *numbered(12), options=("-q", "0"))
+                    broker.publish(TOPIC, *numbered(88, first=12))
+                    await eventually(lambda: link._paused, bool)
+                    before = broker.log.count("Received PINGREQ from geomon-a")
+                    await eventually(
+                        lambda: broker.log.count("Received PINGREQ from geomon-a") - before,
+                        lambda signs: signs >= 6,
+                    )
+                    assert listener.trouble() == ""
+                finally:
+                    own_topics.resume(1)
+                await arrived(own_topics.bootstrap, 100)
+                await acknowledged(broker, "geomon-a", 88)
+                # Over one and the same connection, without a word: nothing was sent anew.
+                assert listener._link is link
+                assert len(broker.acknowledged_by("geomon-a")) == 88
+                assert [r.message for r in caplog.records if "geomon-a" in r.message] == []
+                # And it finds out again whether the broker is there.
+                broker.stop()
+                await eventually(listener.trouble, bool)
 
     run(main)
 

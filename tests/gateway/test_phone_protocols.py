@@ -326,6 +326,10 @@ def test_a_location_of_owntracks() -> None:
     assert {"t=u", "conn=w", "m=1", "SSID=a network", "inregions=Home"} <= set(report.signs)
 
 
+def test_a_message_of_no_bytes_is_ignored() -> None:
+    assert owntracks.reports_of(b"") == []
+
+
 def test_a_bssid_that_is_none_is_left_out() -> None:
     assert only(told(LOCATION)).access_points == []
 

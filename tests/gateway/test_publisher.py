@@ -16,7 +16,7 @@ from geomon.embedded.broker import EmbeddedBroker
 from geomon.embedded.kafka import KafkaCluster
 from geomon.events import MAX_BYTES
 from geomon.gateway.metrics import Metrics
-from geomon.gateway.publisher import Busy, Publisher
+from geomon.gateway.publisher import Busy, Publisher, _Batch
 from geomon.topics import EVENTS, REJECTED
 
 TOPICS = {EVENTS: 4, REJECTED: 1}
@@ -67,6 +67,75 @@ def test_more_than_one_batch_for_one_person_arrives_whole_and_in_order() -> None
                 await asyncio.gather(*(publisher.put("SZ-1", value) for value in values))
                 found = await records_of(broker.bootstrap, EVENTS)
                 assert [value for _, value in found] == values
+
+    run(main)
+
+
+def test_what_comes_while_a_request_is_under_way_goes_together_with_the_next_one() -> None:
+    async def main() -> None:
+        with EmbeddedBroker(TOPICS) as broker:
+            async with publishing(broker.bootstrap) as publisher:
+                line = publisher._line
+                assert line is not None
+                keys = [f"SZ-{number}" for number in range(20)]
+                of = {line.lane(EVENTS, key.encode()).partition: key for key in keys}
+                first, second = of[0], of[1]
+                broker.set_round_trip_ms(400)
+                puts = [asyncio.create_task(put_or_why(publisher, first, b"0"))]
+                await eventually(lambda: gone(publisher), bool)
+                # To another partition of the same broker, which answers one request at a time.
+                for number in range(1, 6):
+                    puts.append(asyncio.create_task(put_or_why(publisher, second, b"%d" % number)))
+                    await asyncio.sleep(0.01)
+                assert not any(put.done() for put in puts)
+                assert await puts[0] == ""
+                assert not any(put.done() for put in puts[1:])
+                assert await puts[1] == ""
+                await asyncio.sleep(0)
+                # Those after it were not left to a third request.
+                assert all(put.done() for put in puts)
+                values = [value for _, value in await records_of(broker.bootstrap, EVENTS)]
+                assert values == [b"0", b"1", b"2", b"3", b"4", b"5"]
+
+    run(main)
+
+
+def gone(publisher: Publisher) -> bool:
+    """Whether something waits for Kafka, and all of it is under way."""
+    loads = publisher._loads.values()
+    return bool(loads) and all(load.batch.closed() for load in loads)
+
+
+def test_a_batch_that_is_numbered_takes_no_more() -> None:
+    """Or the next one would begin with a number that is taken, and Kafka would refuse it."""
+    batch = _Batch()
+    assert batch.append(timestamp=None, key=b"SZ-1", value=b"1") is not None
+    assert batch.append(timestamp=None, key=b"SZ-1", value=b"2") is not None
+    batch._set_producer_state(7, 0, 40)
+    assert batch.append(timestamp=None, key=b"SZ-1", value=b"3") is None
+    assert batch.record_count() == 2
+
+
+def test_under_load_everything_arrives_once_and_each_persons_in_order(kafka: KafkaCluster) -> None:
+    people, events, at_a_time = 24, 300, 5
+
+    async def main() -> None:
+        await forget_topics(kafka.bootstrap)
+        await create_topics(kafka.bootstrap, TOPICS)
+        async with publishing(kafka.bootstrap) as publisher:
+
+            async def send(person: int) -> None:
+                for first in range(0, events, at_a_time):
+                    some = range(first, first + at_a_time)
+                    puts = [publisher.put(f"SZ-{person}", b"%d" % number) for number in some]
+                    await asyncio.gather(*puts)
+
+            await asyncio.gather(*map(send, range(people)))
+        found: dict[bytes, list[int]] = {}
+        for key, value in await records_of(kafka.bootstrap, EVENTS):
+            found.setdefault(key, []).append(int(value))
+        assert found == {b"SZ-%d" % person: [*range(events)] for person in range(people)}
+        await forget_topics(kafka.bootstrap)
 
     run(main)
 

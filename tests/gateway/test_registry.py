@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from msgspec.structs import replace
 from reception import (
     BAND,
     KEY,
@@ -73,6 +74,13 @@ def test_a_device_is_announced_by_an_event_of_the_contract() -> None:
         ({"secrets": ["sha256:" + "0" * 63]}, "bad_secret"),
         ({"secrets": ["hmac:c2hvcnQ="]}, "bad_secret"),
         ({"secrets": [hashed(TOKEN)] * 5}, "bad_secret"),
+        ({"secrets": [hashed(TOKEN), hashed("")]}, "bad_secret"),
+        ({"auth_code": ""}, "bad_value"),
+        ({"auth_code": " "}, "bad_value"),
+        ({"auth_code": "1742\n"}, "bad_value"),
+        ({"auth_code": "\0"}, "bad_value"),
+        ({"auth_code": "\U0001f600"}, "bad_value"),
+        ({"auth_code": "深" * 128}, "bad_value"),
         ({"datum": "mars"}, "bad_value"),
         ({"device": "car"}, "bad_value"),
         ({"device_id": "a b"}, "bad_id"),
@@ -167,6 +175,18 @@ def test_a_device_without_secrets_proves_nothing() -> None:
     assert not bare.knows_auth_code("")
 
 
+def test_an_empty_secret_is_none_even_were_it_in_the_registry() -> None:
+    empty = bytes.fromhex(hashed("").partition(":")[2])
+    careless = replace(announced(), token_hashes=(empty,), auth_code="")
+    assert not careless.knows_token("")
+    assert not careless.knows_auth_code("")
+
+
+def test_the_longest_code_and_one_in_chinese() -> None:
+    for code in ("x" * 255, "深" * 127, "设备 17"):
+        assert announced(auth_code=code).knows_auth_code(code)
+
+
 def test_a_token_that_is_not_unicode_is_wrong_and_no_error() -> None:
     assert not announced().knows_token("\udcff\ud800")
 
@@ -236,6 +256,18 @@ def test_a_line_that_is_wrong_is_named_and_nothing_of_the_file_is_taken(tmp_path
         read_devices(path)
 
 
+def test_a_device_that_a_file_gives_to_two_people_is_a_mistake(tmp_path: Path) -> None:
+    theirs = device(supervisee_id="SZ-0002")
+    path = roll(tmp_path / "devices.ndjson", PHONE, BAND, theirs)
+    with pytest.raises(SettingsError, match=r"devices\.ndjson:3: .* to another person"):
+        read_devices(path)
+    # Announced anew for the same person, and taken from one before it is given to another.
+    roll(path, PHONE, {**PHONE, "datum": "gcj02"})
+    assert read_devices(path)["phone-3"].datum == "gcj02"
+    roll(path, PHONE, device(status="withdrawn"), theirs)
+    assert read_devices(path)["phone-3"].supervisee_id == "SZ-0002"
+
+
 def test_a_file_that_changes_is_read_again_and_a_broken_one_changes_nothing(
     tmp_path: Path,
 ) -> None:
@@ -257,13 +289,13 @@ def test_a_file_that_changes_is_read_again_and_a_broken_one_changes_nothing(
 
 
 def test_a_gateway_of_a_file_that_cannot_be_read_does_not_start(tmp_path: Path) -> None:
-    missing = replace(
+    missing = changed(
         Settings(), gateway_registry="file", gateway_devices=str(tmp_path / "none.ndjson")
     )
     with pytest.raises(SettingsError, match="No such file"):
         Gateway(missing)
     with pytest.raises(SettingsError, match="needs gateway_devices"):
-        Gateway(replace(missing, gateway_devices=""))
+        Gateway(changed(missing, gateway_devices=""))
 
 
 # -- the topic ------------------------------------------------------------------------------------
@@ -318,7 +350,7 @@ def test_devices_are_announced_moved_and_struck_off_while_the_gateway_runs(
 
 def test_until_the_topic_is_read_the_gateway_says_come_again(tmp_path: Path) -> None:
     async def main() -> None:
-        nowhere = replace(Settings(), kafka="127.0.0.1:1", gateway_http="127.0.0.1:0")
+        nowhere = changed(Settings(), kafka="127.0.0.1:1", gateway_http="127.0.0.1:0")
         gateway = Gateway(nowhere)
         async with gateway.running():
             checks = {check.check: check for check in await gateway.checks()}

@@ -57,6 +57,10 @@ class Gt06Talk:
         """Say nothing: nothing is waited for."""
         return []
 
+    def ask(self, interval_s: int, for_s: int) -> bytes:  # noqa: ARG002
+        """Write nothing: how often to report is in no public form of the protocol."""
+        return b""
+
     def _turn(self, frame: Frame, now_s: float) -> Turn:
         try:
             if frame.number == _LOGIN:

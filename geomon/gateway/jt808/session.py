@@ -19,20 +19,18 @@ from geomon.gateway.talk import BadFrame, Find, Turn, quirks_of, turned_away
 
 __all__ = ["Jt808Talk"]
 
-_ANSWER, _REGISTERED, _ASK_PARTS = 0x8001, 0x8100, 0x8003
+_ANSWER, _REGISTERED, _ASK_PARTS, _TRACK = 0x8001, 0x8100, 0x8003, 0x8202
 _GENERAL, _HEARTBEAT, _SIGN_OFF, _REGISTER, _PROVE = 0x0001, 0x0002, 0x0003, 0x0100, 0x0102
 _POSITION, _POSITION_ASKED, _BATCH = 0x0200, 0x0201, 0x0704
 #: Results of a general answer, and of a registration.
 _OK, _FAILED, _WRONG, _UNKNOWN = 0, 1, 2, 3
 _NO_SUCH_TERMINAL = 4
-#: Of the 2019 edition one byte says how long a code is.
-_LONGEST_CODE = 255
 
 
 class Jt808Talk:
     """A conversation with one terminal."""
 
-    __slots__ = ("_find", "_framer", "_parts", "_registration", "_serial", "device")
+    __slots__ = ("_find", "_framer", "_parts", "_proof", "_registration", "_serial", "device")
 
     def __init__(self, find: Find, *, registration: bool = True) -> None:
         self._find = find
@@ -40,6 +38,7 @@ class Jt808Talk:
         self._framer = Framer()
         self._parts: Parts | None = None
         self._serial = 0
+        self._proof: Frame | None = None  # with which the device showed who it is
         self.device: Device | None = None
 
     @property
@@ -64,6 +63,15 @@ class Jt808Talk:
         turns = [Turn(device=self.device, answer=self._asking(pile)) for pile in ask]
         turns += [Turn(unreadable="bad_length") for _ in dropped]
         return turns
+
+    def ask(self, interval_s: int, for_s: int) -> bytes:
+        """Write the request to track it for a while (0x8202): a position every so many seconds."""
+        if self.device is None or self._proof is None:
+            return b""
+        body = min(interval_s, 0xFFFF).to_bytes(2, "big") + min(for_s, 0xFFFFFFFF).to_bytes(
+            4, "big"
+        )
+        return self._encode(_TRACK, body, self._proof)
 
     def _turn(self, frame: Frame, now_s: float) -> Turn:
         if frame.enciphered:
@@ -98,14 +106,18 @@ class Jt808Talk:
             raise NotAdmitted("no_secret")
         if frame.device_id != self.device.device_id:
             raise NotAdmitted("another_device")
-        self.device = self._find(frame.device_id)
-        return self.device
+        device = self._find(frame.device_id)
+        if device.auth_code != self.device.auth_code:
+            # It was changed, perhaps because somebody else had it: it is to be shown anew.
+            raise NotAdmitted("no_secret")
+        self.device = device
+        return device
 
     def _register(self, frame: Frame) -> Turn:
-        code = _written(self._find(frame.device_id).auth_code)
+        code = self._find(frame.device_id).auth_code
         if not code or not self._registration:
             raise NotAdmitted("no_secret")
-        body = frame.serial.to_bytes(2, "big") + bytes((_OK,)) + code
+        body = frame.serial.to_bytes(2, "big") + bytes((_OK,)) + code.encode("gbk")
         return Turn(answer=self._encode(_REGISTERED, body, frame))
 
     def _prove(self, frame: Frame) -> Turn:
@@ -114,7 +126,7 @@ class Jt808Talk:
             raise NotAdmitted("no_secret")
         if not any(map(device.knows_auth_code, _codes(frame))):
             raise NotAdmitted("wrong_secret")
-        self.device = device
+        self.device, self._proof = device, frame
         return Turn(device=device, answer=self._answer(frame, _OK))
 
     def _take(self, frame: Frame, body: bytes, device: Device, heard: list[Frame]) -> Turn:
@@ -166,15 +178,6 @@ class Jt808Talk:
     def _encode(self, message_id: int, body: bytes, to: Frame) -> bytes:
         self._serial = (self._serial + 1) & 0xFFFF
         return encode(message_id, body, to, self._serial)
-
-
-def _written(code: str | None) -> bytes:
-    """Write a code as a terminal is given it; nothing where it cannot be written so."""
-    try:
-        written = (code or "").encode("gbk")
-    except UnicodeEncodeError:
-        return b""
-    return written if len(written) <= _LONGEST_CODE else b""
 
 
 def _codes(frame: Frame) -> list[str]:
