@@ -19,7 +19,7 @@ from copy import copy
 from math import exp
 from typing import NamedTuple
 
-from geomon.core.belief import CITY, Tuning, is_settled_inside, take
+from geomon.core.belief import CITY, Tuning, faded, is_settled_inside, take
 from geomon.core.contact import DEVICES
 from geomon.core.history import Item, item_of, walk
 from geomon.core.person import INSIDE, OUTSIDE, UNKNOWN, Belief, Clue, Mark, Person
@@ -44,10 +44,18 @@ WHY: Mapping[str, tuple[str, str]] = {
 #: Of these, why it was not taken at all, and why less of it was.
 _NOT_TAKEN = ("not_asked", "out_of_reach")
 _LOWERED = ("doubtful", "same_access_point", "ghost", "repeated", "alone", "ceiling")
+#: What of a belief can stand against a fix, and how it is when it does not.
+_STANDS_AGAINST: Mapping[str, Mapping[str, object]] = {
+    "out_of_reach": {"inside_s": 0},
+    "same_access_point": {"wifi_s": 0},
+    "ghost": {"ghosts": (), "sightings": ()},
+    "repeated": {"leaning": 0},
+}
 
 #: Differences below this are rounding.
 _SAME = 0.005
-_NO_CEILING = 1e3
+#: Nothing is too sure, and nothing needs a second.
+_FREE = Tuning(ceiling=1e3, second=-1e3)
 #: A history's pieces are kept one a minute, device and side: None is plainly inside.
 _Key = tuple[int, int, bool | None]
 
@@ -145,10 +153,10 @@ def _moved(before: Belief, after: Belief, item: Item | Mark) -> float:
     """Give how far a piece of evidence moved the log-odds, beyond what time alone did."""
     if after.at_s == before.at_s:
         return after.log_odds - before.log_odds
-    # Evidence that says nothing, and of a device that is always asked: what is left is time.
-    faded = copy(before)
-    take(faded, Item(item.time_s, 0.0, 0, 1, ""), CITY._replace(ceiling=_NO_CEILING))
-    return after.log_odds - faded.log_odds
+    if not before.at_s:
+        return after.log_odds - before.log_odds
+    weight = item.weight / 100 if isinstance(item, Mark) else item.weight
+    return after.log_odds - faded(before.log_odds, item.time_s - before.at_s, weight)
 
 
 def _why(before: Belief, item: Item | Mark, tuning: Tuning) -> Iterator[str]:

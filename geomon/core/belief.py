@@ -3,13 +3,18 @@
 A two-state filter. It holds the log-odds of being outside and takes one piece of evidence after
 the other:
 
-1. *Time passes.* A person crosses the boundary about CROSSINGS_PER_H times an hour, so old belief
-   fades: p moves towards 1/2 as a two-state Markov chain does.
+1. *Time passes.* Old belief fades: p moves slowly towards 1/2 as a two-state Markov chain does, by
+   CROSSINGS_PER_H. And whoever was inside may have left: for a position well outside, p moves to
+   AWAY within half an hour or so. So what such a position has to say shrinks with the time since
+   the last one: 15 seconds after a good one inside it is 6.4 nats, after ten minutes 5.5, after an
+   hour 4.5. Who reports more often is looked at more often, and would be accused falsely more
+   often: so false alarms a year are about the same however often that is.
 2. *Errors repeat.* A position wrong by 300 m is wrong by 300 m a minute later. Evidence that
    points the way the last one did counts for 1 - exp(-dt / correlation time of its source).
-   An access point that moved house gives the same wrong place for hours, whatever other sources
-   say in between; and satellite positions a little beyond the line are wrong together for as long
-   as the device lies between the same walls.
+   Satellite positions a little beyond the line are wrong together for as long as the device lies
+   between the same walls. And the same wrong place comes again, whatever is said in between: a mast
+   across the river, an access point that moved house, a position out of a phone's cache. What was
+   seen there, contradicted, and is seen there again says little for hours.
 3. *Doubt.* Part of an error never averages out: the map's, an access point's, that of the walls
    around. So evidence that someone believed inside has left counts in full from CLEAR on, and not
    at all below DOUBT, where they could well be inside still: whoever lives beside the line is not
@@ -18,9 +23,9 @@ the other:
 4. *Travel.* A position further out than anybody is likely to have come since the last evidence of
    being inside is no departure, whatever its source: it does not count until it could be one.
 5. *Weigh in*, and stay within +-CEILING: however long someone has been at home, a departure needs
-   the same evidence, CEILING + SURE = 6.5 nats. One satellite fix gives that beyond six
-   kilometres or so; nearer, a second one a minute later must agree; a WiFi or cell fix never does
-   alone.
+   the same evidence, CEILING + SURE = 6.5 nats less what time has taken. One satellite fix gives
+   that beyond six kilometres or so, after an hour of silence beyond half of one; else a second one
+   a minute later must agree; a WiFi or cell fix never does alone.
 6. *Turn.* At +SURE the label is outside, at -SURE inside; between them it stays what it was. The
    stay began with the first evidence that pointed there and was not taken back since.
 
@@ -43,6 +48,7 @@ from geomon.core.person import INSIDE, OUTSIDE, UNKNOWN, Belief, Mark, Run, Sigh
 from geomon.core.travel import likely_m
 
 __all__ = [
+    "AWAY",
     "BAND_HOLD_S",
     "CEILING",
     "CITY",
@@ -50,6 +56,7 @@ __all__ = [
     "DOUBT",
     "SURE",
     "Tuning",
+    "faded",
     "fold",
     "is_settled_inside",
     "take",
@@ -59,6 +66,7 @@ CEILING = 3.5  # 97 %: more certainty would only delay the next turn
 SURE = 3.0  # 95 %
 CLEAR = 4.0  # 98 %: evidence of having left counts in full
 DOUBT = 2.0  # 88 %: it does not count
+AWAY = 0.2  # how likely it is at most, in the first hours, that someone has left unseen
 CROSSINGS_PER_H = 0.02  # about one a fortnight, either way
 BAND_HOLD_S = 6 * 3600
 #: Evidence weaker than this says too little to name the place by.
@@ -87,21 +95,22 @@ CITY = Tuning()
 _WIFI = SOURCE_CODE["wifi"]
 #: One position outside by these is never enough.
 _NEVER_ALONE = (_WIFI, SOURCE_CODE["cell"])
-_MOVED_HOUSE_S = 2 * 3600
-#: Wrong positions that come again and again: masts, access points, a cached fix. Satellite positions
-#: and masts are the very same then; a position by WiFi is worked out anew each time.
-_GHOST_S = 2 * 3600
-_CONTRADICTS = -1.0
+#: How long the same wrong place may come again. Satellite positions (out of a cache) and masts are
+#: the very same then; a position by WiFi is worked out anew each time.
+_GHOST_S = _MOVED_HOUSE_S = 2 * 3600
 _SAME_M = tuple(100 if source.name == "wifi" else 0 for source in SOURCES)
+#: Evidence of being inside that contradicts what was seen outside.
+_CONTRADICTS = -1.0
 _MOST_SIGHTINGS = 4
-#: Between these (satellite positions some 130 and 300 m out) reflections get rarer.
-_AMONG_WALLS, _BEYOND_WALLS = 3.6, 4.45
+#: Between these (satellite positions some 170 and 310 m out) reflections get rarer.
+_WALLS = (3.8, 4.45)
+#: Likewise, some 270 and 600 m out: reflections are none.
+_WELL_OUTSIDE = (4.3, 4.8)
 _WALLS_S = 1400
 
 _CORRELATION_S = tuple(source.correlation_s for source in SOURCES)
 _FADE_PER_S = 2 * CROSSINGS_PER_H / 3600
-_AWAY = 0.2
-_LEAVING_PER_S = 2.0 / 3600
+_LEAVING_S = 1800
 
 
 def is_settled_inside(belief: Belief, tuning: Tuning = CITY) -> bool:
@@ -126,20 +135,17 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
         return None
     belief.last_s = time_s
     leaning = 1 if weight > 0 else -1
-    news = 1.0
-    if belief.label != OUTSIDE and tuning.doubtful:
-        news = _news_of_sighting(belief, item) if leaning > 0 else 1.0
-        if weight <= _CONTRADICTS:
-            _contradict(belief)
+    doubted = tuning.doubtful and belief.label != OUTSIDE
+    news = _news_of_sighting(belief, item, weight) if doubted else 1.0
     if leaning < 0:
         belief.inside_s = time_s
     elif _is_out_of_reach(belief, time_s, far_m):
         return None
     if weight >= _PLACE_WEIGHT:
         belief.runs = _seen(belief.runs, place, time_s)
-    if leaning > 0 and belief.label != OUTSIDE and tuning.doubtful:
-        weight = _beyond_doubt(weight) if belief.label == INSIDE else weight
-        weight *= news * _news_of_wifi(belief, item)
+    doubted, alone = doubted and leaning > 0, weight
+    if doubted:
+        weight = _beyond_doubt(belief, weight) * news * _news_of_wifi(belief, item)
         if not weight:
             return None
     if weight >= DOUBT:
@@ -147,15 +153,12 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
     log_odds = belief.log_odds
     if belief.at_s:
         elapsed_s = time_s - belief.at_s
-        log_odds = _faded(log_odds, elapsed_s)
+        log_odds = faded(log_odds, elapsed_s, alone)
         if leaning == belief.leaning:
-            lasts_s = _CORRELATION_S[source]
-            if leaning > 0 and belief.label != OUTSIDE and tuning.doubtful:
-                lasts_s = _lasts_s(weight, lasts_s)
+            lasts_s = _lasts_s(weight, source) if doubted else _CORRELATION_S[source]
             weight *= 1 - exp(-elapsed_s / lasts_s)
-    alone = leaning > 0 and belief.leaning <= 0 and item.source in _NEVER_ALONE
     log_odds += weight
-    if alone and belief.label != OUTSIDE and tuning.doubtful:
+    if doubted and leaning != belief.leaning and source in _NEVER_ALONE:
         log_odds = min(log_odds, tuning.sure - tuning.second)
     _mark_turn(belief, leaning, log_odds, time_s)
     belief.at_s = time_s
@@ -214,8 +217,12 @@ def _news_of_wifi(belief: Belief, item: Item | Mark) -> float:
     return news
 
 
-def _news_of_sighting(belief: Belief, item: Item | Mark) -> float:
+def _news_of_sighting(belief: Belief, item: Item | Mark, weight: float) -> float:
     """Give how much of a position outside is not what was said before, and contradicted since."""
+    if weight <= 0:
+        if weight <= _CONTRADICTS:
+            _contradict(belief)
+        return 1.0
     source, far_m, time_s = item.source, item.far_m, item.time_s
     said = Sighting(source, far_m, time_s)
     belief.sightings = (*belief.sightings, said)[-_MOST_SIGHTINGS:]
@@ -239,26 +246,38 @@ def _contradict(belief: Belief) -> None:
     belief.sightings = ()
 
 
-def _beyond_doubt(weight: float) -> float:
+def _beyond_doubt(belief: Belief, weight: float) -> float:
     """Give what is left of evidence of having left, of someone believed inside (nats)."""
-    return weight if weight >= CLEAR else max((weight - DOUBT) * CLEAR / (CLEAR - DOUBT), 0.0)
+    if belief.label != INSIDE or weight >= CLEAR:
+        return weight
+    return max((weight - DOUBT) * CLEAR / (CLEAR - DOUBT), 0.0)
 
 
-def _faded(log_odds: float, elapsed_s: float) -> float:
-    """Give the log-odds after a time in which nothing was heard."""
+def faded(log_odds: float, elapsed_s: float, weight: float) -> float:
+    """Give the log-odds after a time in which nothing was heard, for evidence of a weight (nats).
+
+    That someone may have left meanwhile counts for positions well outside only: those near the line
+    are as likely to be wrong as ever.
+    """
     p = 1 / (1 + exp(-log_odds))
-    if p < _AWAY:
-        p = _AWAY + (p - _AWAY) * exp(-_LEAVING_PER_S * elapsed_s)
+    away = AWAY * _share(weight, *_WELL_OUTSIDE)
+    if p < away:
+        p = away + (p - away) * exp(-elapsed_s / _LEAVING_S)
     p = 0.5 + (p - 0.5) * exp(-_FADE_PER_S * elapsed_s)
     return log(p / (1 - p))
 
 
-def _lasts_s(weight: float, correlation_s: float) -> float:
+def _share(weight: float, least: float, most: float) -> float:
+    """Give where a weight lies between two others: 0 at the least and below, 1 at the most."""
+    return min(max((weight - least) / (most - least), 0.0), 1.0)
+
+
+def _lasts_s(weight: float, source: int) -> float:
     """Give how long the error behind evidence of having left lasts, among walls or beyond them."""
-    if weight >= _BEYOND_WALLS or correlation_s >= _WALLS_S:
+    correlation_s = _CORRELATION_S[source]
+    if correlation_s >= _WALLS_S:
         return correlation_s
-    beyond = max(weight - _AMONG_WALLS, 0.0) / (_BEYOND_WALLS - _AMONG_WALLS)
-    return float(_WALLS_S * (correlation_s / _WALLS_S) ** beyond)
+    return float(_WALLS_S * (correlation_s / _WALLS_S) ** _share(weight, *_WALLS))
 
 
 def _mark_turn(belief: Belief, leaning: int, log_odds: float, time_s: int) -> None:

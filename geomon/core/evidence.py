@@ -74,6 +74,10 @@ LIMIT = 8.0
 PLAIN_WEIGHT, DEEP_WEIGHT = -3.5, -6.5
 SINGLE, PLAIN, DEEP = 0, 1, 2
 
+#: A phone that does not say where a position is from, and claims so little, has it by satellite:
+#: nothing else gives that.
+_SATELLITE, _UNKNOWN, _SATELLITE_M = SOURCE_CODE["gnss"], SOURCE_CODE["unknown"], 20.0
+
 _SIGMA_PER_R68 = 1 / 1.51
 _LOGISTIC_PER_SIGMA = 1 / 1.702
 _BOUNDARY_SIGMA_M = 13.0
@@ -93,6 +97,7 @@ def weigh(
     `distance_m` positive outside the boundary; `accuracy_m` the radius at 68 %; `source` indices
     into SOURCES. Rounded to hundredths, so that the last bit of a CPU's exp() decides nothing.
     """
+    source = np.where((source == _UNKNOWN) & (accuracy_m <= _SATELLITE_M), _SATELLITE, source)
     far = np.abs(distance_m)
     sigma_m = np.hypot(accuracy_m * _SIGMA_PER_R68, _BOUNDARY_SIGMA_M)
     stray, gross = _STRAY_SHARE[source], _GROSS_SHARE[source]

@@ -29,6 +29,10 @@ from geomon.core.rules import Rules, in_supervision
 __all__ = ["Request", "ask"]
 
 
+#: One in three: silence alone does not come so far, nor a cell that says a little now and then.
+_TURNING = -0.7
+
+
 class Request(NamedTuple):
     """Outcome: a device is to report every `interval_s`, from now until a time."""
 
@@ -48,7 +52,7 @@ def ask(person: Person, rules: Rules) -> Request | None:
     plan = rules.plan(person.profile)
     if not plan.ask_interval_s or person.settle_s:
         return None
-    reason = _reason(person, rules)
+    reason = _reason(person)
     if not reason:
         return None
     clock_s, which = person.clock_s, _asked_by_belief(person)
@@ -71,13 +75,12 @@ def ask(person: Person, rules: Rules) -> Request | None:
     return Request(whose, DEVICES[which], interval_s, clock_s, until_s, reason)
 
 
-def _reason(person: Person, rules: Rules) -> str:
+def _reason(person: Person) -> str:
     """Give why more positions would tell more; "" where they would not."""
     clock_s, tail = person.clock_s, person.tail
     if tail.label == OUTSIDE or not in_supervision(person, clock_s):
         return ""
-    # Half-way from surely inside to even: a cell that says a little more now and then is not it.
-    turning = tail.leaning > 0 and tail.log_odds >= -rules.tuning.ceiling / 2
+    turning = tail.leaning > 0 and tail.log_odds >= _TURNING
     heading_out = open_episode(person, "border_approach")
     if not (turning or heading_out) or covered(person.permits, clock_s, clock_s + 1):
         return ""

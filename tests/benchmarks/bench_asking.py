@@ -128,7 +128,7 @@ def departures(people: int) -> Iterator[dict[str, object]]:
             }
 
 
-def stays(people: int, days: int = 30) -> Iterator[dict[str, object]]:
+def stays(people: int, days: int = 10) -> Iterator[dict[str, object]]:
     for home_m in HOMES_M:
         for every_min in INTERVALS_MIN:
             both = Outcome(), Outcome()

@@ -383,8 +383,8 @@ def test_geomon_in_the_bench_says_what_the_whole_way_says(zones: ZoneIndex, miss
 
 def test_leaving_out_days_far_from_the_line_changes_nothing() -> None:
     for cell in (
-        Cell("stay", "ordinary", 500.0, 600, 10.0, days=40.0),
-        Cell("stay", "wifi", 150.0, 600, 30.0, days=60.0),
+        Cell("stay", "ordinary", 500.0, 600, 10.0, days=20.0),
+        Cell("stay", "wifi", 150.0, 600, 30.0, days=30.0),
         Cell("departure", "correlated", 2_000.0, 600, 10.0, 6.0, 45.0),
     ):
         fixes = case_of(cell, SEED).fixes

@@ -182,7 +182,8 @@ def test_an_absence_begins_and_ends_at_the_crossings(square: ZoneIndex) -> None:
     out = [-900.0, -600, -300, 300, 600, 600, 600, 600, 600, 600, 600, 300, -300, -600, -900]
     found = truth_of(track(*out), square)
     assert found.grey == []
-    assert seconds(found.absences) == [(pytest.approx(75, abs=1), pytest.approx(345, abs=1))]
+    (crossings,) = seconds(found.absences)
+    assert crossings == pytest.approx((75, 345), abs=1)
 
 
 def test_a_short_or_shallow_way_across_is_grey_and_the_edge_of_the_line_is_nothing(
@@ -265,7 +266,7 @@ def test_the_phone_rests_where_it_is_laid_and_its_errors_cross_the_line(data: Pa
             middle_m = float(np.median(case.fixes.distance_m))
             assert middle_m == pytest.approx(-inside_m, abs=0.05 * inside_m + 40)
     rates = [score(nights, baselines()[0]).false for nights in laid.values()]
-    assert rates[0] > 100
+    assert rates[0] > 8, "not noisy enough to test with"
     assert rates == sorted(rates, reverse=True)
 
 

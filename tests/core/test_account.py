@@ -84,9 +84,9 @@ def test_what_was_counted_and_time_make_the_belief() -> None:
     story.fix("09:20", -300)
     for before, after in pairwise(story.account()):
         faded = after.log_odds - after.counted
-        # Time alone never makes belief surer, and takes little of it in minutes.
+        # Time alone never makes belief surer, and turns none.
         assert abs(faded) <= abs(before.log_odds) + 0.006
-        assert abs(faded - before.log_odds) < 0.2
+        assert faded * before.log_odds >= -0.006
 
 
 def test_long_at_home_is_one_line() -> None:
@@ -180,6 +180,22 @@ def test_wifi_that_says_the_same_place_again_is_no_news() -> None:
     assert "same_access_point" in why(story)
 
 
+def test_a_mast_that_was_contradicted_says_little_when_it_comes_again() -> None:
+    story = at_home()
+    story.fix("09:00", 5_000, "cell")
+    story.fix("09:10", -6_000)
+    story.fix("09:20", 5_000, "cell")
+    assert "ghost" in why(story)
+
+
+def test_one_position_by_wifi_is_not_enough_whatever_it_says() -> None:
+    story = at_home()
+    story.fix("09:00", 20_000, "wifi")
+    entry = story.account()[-1]
+    assert "alone" in entry.why
+    assert entry.log_odds < SURE
+
+
 def test_belief_does_not_become_surer_than_it_may() -> None:
     story = at_home()
     story.fix("09:00", 20_000)
@@ -196,7 +212,7 @@ def test_deep_inside_a_minute_is_a_minute() -> None:
 def test_every_reason_has_words_and_is_told_of_above() -> None:
     assert set(WHY) == {
         *("not_asked", "out_of_reach", "doubtful", "repeated", "same_access_point"),
-        *("ceiling", "minute"),
+        *("ghost", "alone", "ceiling", "minute"),
     }
 
 

@@ -56,7 +56,8 @@ def _intervals(axis: Any, limits: Sequence[Limit]) -> None:
         ("geomon, median", "o-", [limit.own.median_s for limit in limits]),
         ("first fix outside, median", "s:", [limit.first.median_s for limit in limits]),
     ):
-        axis.plot(every_min, [v / 60 for v in values], style, label=label, ms=5)
+        told = [(x, v / 60) for x, v in zip(every_min, values, strict=True) if isfinite(v)]
+        axis.plot([x for x, _ in told], [v for _, v in told], style, label=label, markersize=5)
     axis.set(xscale="log", yscale="log", xlabel="a fix every, minutes", ylabel="delay, minutes")
     axis.grid(visible=True, which="both", alpha=0.2)
     axis.legend(fontsize=8)
@@ -67,7 +68,7 @@ def _line(axis: Any, members: Sequence[Figures], of: Any, floor: float, name: st
     x = [of(f) for f in shown]
     y = [max(f.false_a_year, floor) for f in shown]
     bold = name == _OURS
-    axis.plot(x, y, "o-" if bold else "s--", color="black" if bold else c, label=name, ms=5)
+    axis.plot(x, y, "o-" if bold else "s--", color="black" if bold else c, label=name, markersize=5)
     for f, at_x, at_y in zip(shown, x, y, strict=True):
         at = {"fontsize": 6, "xytext": (3, 3), "textcoords": "offset points"}
         axis.annotate(f.setting, (at_x, at_y), **at)

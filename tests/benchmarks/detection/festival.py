@@ -185,7 +185,7 @@ def _read(folder: Path, ids: Sequence[str], zones: ZoneIndex, near_m: float) -> 
     with np.load(kept) as arrays:
         papers = msgspec.json.decode(arrays["papers"].tobytes())
         person = arrays["person"]
-        columns = Fixes(*(arrays[name] for name in Fixes._fields))
+        columns = Fixes._make(arrays[name] for name in Fixes._fields)
     bounds = np.searchsorted(person, np.arange(len(ids) + 1)).tolist()
     found: list[_Read] = []
     for at, name in enumerate(ids):
@@ -193,7 +193,8 @@ def _read(folder: Path, ids: Sequence[str], zones: ZoneIndex, near_m: float) -> 
         from_s, until_s = papers["watched"].get(name, (BEGIN_S, END_S))
         watched_s = min(until_s, END_S) - max(from_s, BEGIN_S)
         granted = [Granted(*version) for version in papers["permits"].get(name, ())]
-        found.append((Fixes(*(column[part] for column in columns)), granted, watched_s / _DAY_S))
+        fixes = Fixes._make(column[part] for column in columns)
+        found.append((fixes, granted, watched_s / _DAY_S))
     return found
 
 

@@ -101,7 +101,7 @@ class Trace(NamedTuple):
 
     def only(self, chosen: NDArray[np.bool_]) -> Trace:
         """Give some of its fixes."""
-        return Trace(self.name, *(column[chosen] for column in self[1:]))
+        return Trace._make([self.name, *(column[chosen] for column in self[1:])])
 
 
 class Truth(NamedTuple):
@@ -230,6 +230,8 @@ def _is_clear(time_s: Floats, beyond_m: Floats) -> bool:
 def pieces(fixes: Fixes, trace: Trace, truth: Truth, zones: ZoneIndex) -> list[Case]:
     """Cut a person's fixes at what is grey in the truth about `trace`, the same person's track."""
     at_home = zones.classify(trace.lon, trace.lat).distance_m < -HOME_M
+    for since_s, until_s in truth.absences:  # no short return into the city either
+        at_home &= (trace.time_s < since_s) | (trace.time_s >= until_s)
     found = []
     until = [*(g.since_s for g in truth.grey), float("inf")]
     begins = [-float("inf"), *(g.until_s for g in truth.grey)]
@@ -239,11 +241,11 @@ def pieces(fixes: Fixes, trace: Trace, truth: Truth, zones: ZoneIndex) -> list[C
             continue
         first_s = int(trace.time_s[home][0])
         chosen = (fixes.time_s >= first_s) & (fixes.time_s < end_s)
-        part = Fixes(*(column[chosen] for column in fixes))
+        part = Fixes._make(column[chosen] for column in fixes)
         last_s = int(part.time_s[-1])
         if last_s - first_s < PIECE_S or part.distance_m.max() <= -NEAR_M:
             continue
-        absences = [a for a in truth.absences if first_s < a.since_s <= last_s]
+        absences = [a for a in truth.absences if first_s <= a.since_s <= last_s]
         days = (last_s - first_s) / _DAY_S
         found.append(Case(part, absences, [], days, {"track": trace.name}))
     return found
@@ -344,7 +346,7 @@ def _thinned(case: Case, interval_s: int) -> Case:
     if interval_s:
         step = (fixes.time_s - fixes.time_s[0]) // interval_s
         first = np.flatnonzero(np.diff(step, prepend=-1) != 0)
-        fixes = Fixes(*(column[first] for column in fixes))
+        fixes = Fixes._make(column[first] for column in fixes)
     factors = {**case.factors, "interval_s": interval_s}
     return Case(fixes, case.absences, case.leaves, case.days, factors)
 

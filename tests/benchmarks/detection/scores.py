@@ -21,11 +21,11 @@ import numpy as np
 
 from .cases import Absence, Case, Detector, Leave, Spell
 
-__all__ = ["LEAVE_SLACK_S", "SLACK_S", "Score", "score", "score_spells"]
+__all__ = ["LEAVE_SLACK_S", "SLACK_S", "YEAR_D", "Score", "score", "score_spells"]
 
 SLACK_S = 300
 LEAVE_SLACK_S = 1800
-_YEAR_D = 365.25
+YEAR_D = 365.25
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Score:
     @property
     def false_a_year(self) -> float:
         """False alarms per person-year."""
-        return self.false * _YEAR_D / self.days if self.days else float("nan")
+        return self.false * YEAR_D / self.days if self.days else float("nan")
 
     @property
     def share_true(self) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .runs import Row, sum_of
+from .scores import YEAR_D
 
 __all__ = [
     "Figures",
@@ -19,8 +20,6 @@ __all__ = [
     "limits_of",
 ]
 
-_YEAR_D = 365.25
-
 
 @dataclass(frozen=True)
 class Figures:
@@ -30,7 +29,7 @@ class Figures:
     setting: str
     years: float  # of people who stayed
     false: int
-    false_a_year: float  # per person-year, each cell counting the same
+    false_a_year: float  # each kind of error and each home counting the same
     absences: int
     unseen: int
     missed: int
@@ -50,24 +49,25 @@ class Figures:
 def figures(rows: Iterable[Row]) -> Figures:
     """Sum up one detector's rows: false alarms of those who stay, misses and delays of the rest.
 
-    Whoever leaves may give false alarms too, before and after the return; these are hours around a
-    departure and no ordinary life, so they are not in the rate.
+    The rate is the mean over kinds of error and homes; within one of these, of all days. Whoever
+    leaves may give false alarms too, before and after the return; these are hours around a
+    departure and no ordinary life, so they are counted apart.
     """
     rows = list(rows)
     staying = [row for row in rows if not row.score.absences]
     leaving = sum_of(row for row in rows if row.score.absences)
     stayed = sum_of(staying)
     nan = float("nan")
-    false_a_year = (
-        sum(row.score.false / row.score.days for row in staying) / len(staying) * _YEAR_D
-        if staying
-        else nan
-    )
+    rates = [
+        sum_of(cells).false_a_year
+        for cells in grouped(staying, lambda r: (r.cell.kind, r.cell.home_m)).values()
+    ]
+    false_a_year = sum(rates) / len(rates) if rates else nan
     found = 1 - leaving.share_missed
     return Figures(
         rows[0].name,
         rows[0].setting,
-        stayed.days / _YEAR_D,
+        stayed.days / YEAR_D,
         stayed.false,
         false_a_year,
         leaving.absences,

@@ -83,7 +83,8 @@ def _overall(rows: Sequence[Row], standard: str) -> Iterator[str]:
     )
     years = found[0].years
     yield (
-        f"{found[0].absences:,} departures ({found[0].unseen:,} unseen), {years:,.1f} person-years."
+        f"{found[0].absences:,} departures ({found[0].unseen:,} unseen), {years:,.1f} person-years. "
+        "A rate is the mean over kinds of error and homes; what is missed has an endless delay."
     )
     yield ""
     yield from _wins(rows, standard)
@@ -168,6 +169,9 @@ def _people(parts: dict[str, list[Row]]) -> Iterator[str]:
             ("detector", "false alarms", "a person-year"),
             ((f.detector, f.false, _short(f.false_a_year)) for f in found),
         )
+        yield f"None in {found[0].years:,.1f} years: with 95 % confidence under "
+        yield f"{3 / found[0].years:.2f} a person-year."
+        yield ""
 
 
 def _by_kind(rows: Sequence[Row]) -> Iterator[str]:
