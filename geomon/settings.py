@@ -31,7 +31,7 @@ else:
 __all__ = ["Settings", "Sourced", "WatchedSettings", "load", "rules_from"]
 
 #: Raise it when the way of judging changes, so that alerts tell which way judged them.
-_JUDGING = 2
+_JUDGING = 3
 
 _LEVELS = ", ".join(LEVELS)
 

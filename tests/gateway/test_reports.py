@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geomon import events
@@ -111,6 +111,7 @@ def test_a_check_in_is_an_event_beside_the_upload() -> None:
     assert (event.device_id, event.verified) == ("band-17", True)
 
 
+@settings(deadline=None)
 @given(
     positions=st.integers(0, 5_000),
     towers=st.integers(0, 30_000),

@@ -83,7 +83,7 @@ def _overall(rows: Sequence[Row], standard: str) -> Iterator[str]:
     )
     years = found[0].years
     yield (
-        f"{found[0].absences:,} departures ({found[0].unseen:,} unseen), {years:,.1f} person-years. "
+        f"{found[0].absences:,} departures ({found[0].unseen:,} unseen), {years:,.1f} years. "
         "A rate is the mean over kinds of error and homes; what is missed has an endless delay."
     )
     yield ""
