@@ -73,19 +73,19 @@ class Checkpoint:
                 async with self._judging:
                     if self._desk.rolls.get(partition) is not roll or not roll.is_admitted:
                         continue
-                    most = _ALL if everything else self._share(roll.ledger.waiting, since_s)
+                    most = _ALL if everything else self._share(len(roll.people), since_s)
                     begun = self._begin(roll, now_s, most)
                 if begun is not None:
                     await self._write(partition, roll, begun)
 
-    def _share(self, waiting: int, since_s: float) -> int:
+    def _share(self, people: int, since_s: float) -> int:
         """Give how many states a round may write that are old enough.
 
         After a start, or a busy hour, everybody's state gets old enough at once. In a heap they
         would take all time there is from judging; so they are spread over half of the time that
         they may wait.
         """
-        a_second = max(_LEAST, 2 * waiting / self._after_s) if self._after_s else _MOST
+        a_second = max(_LEAST, 2 * people / self._after_s) if self._after_s else _MOST
         return min(math.ceil(a_second * since_s), _MOST)
 
     def _begin(self, roll: Roll, now_s: float, most: int) -> _Begun | None:

@@ -342,7 +342,7 @@ class Crowd:
 
         visits = [visit(place, number) for place, number in enumerate(self._numbers)]
         good = await asyncio.gather(*visits, return_exceptions=True)
-        found = {"came": len(good), "answered": good.count(True)}
+        found: dict[str, Any] = {"came": len(good), "answered": good.count(True)}
         if took_s:
             ms = [round(float(q) * 1e3, 2) for q in np.percentile(took_s, [50, 99, 100])]
             found |= dict(zip(("p50_ms", "p99_ms", "worst_ms"), ms, strict=True))

@@ -431,23 +431,31 @@ def test_one_detector_is_better_when_it_is_worse_in_nothing() -> None:
     assert not is_better(found["consecutive 2"], found["consecutive 2"])
 
 
-def test_the_quick_bench_runs_and_gives_the_same_figures_in_one_process_or_two(
-    tmp_path: Path,
-) -> None:
-    told = []
-    for jobs in ("1", "2"):
-        file, plot = tmp_path / f"{jobs}.json", tmp_path / f"{jobs}.png"
-        words = ["bench", "detection", "--size", "0.005", "--jobs", jobs]
-        done = subprocess.run(
-            [sys.executable, "-m", "geomon", *words, "--json", file, "--plot", plot],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "| geomon 6.5 nats |" in done.stdout
-        assert plot.read_bytes().startswith(b"\x89PNG")
-        told.append(json.loads(file.read_text()))
-    assert told[0] == told[1]
-    assert {row["part"] for row in told[0]["rows"]} >= set(PARTS)
+def bench(folder: Path, name: str, *words: str) -> tuple[str, Any]:
+    """What the command prints, and what it puts into its file."""
+    file = folder / f"{name}.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "geomon", "bench", "detection", *words, "--json", file],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(file.read_text())
+
+
+def test_every_part_of_the_bench_runs_and_is_told_and_drawn(tmp_path: Path) -> None:
+    plot = tmp_path / "curve.png"
+    parts = [word for part in PARTS for word in ("--only", part)]
+    told, found = bench(tmp_path, "all", "--size", "0.004", "--plot", str(plot), *parts)
+    assert told.count(f"| {Geomon().name} {Geomon().setting} |") >= len(PARTS)
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert {row["part"] for row in found["rows"]} == set(PARTS)
+
+
+def test_the_number_of_processes_changes_nothing(tmp_path: Path) -> None:
+    words = ("--size", "0.01", "--only", "departure", "--only", "wild")
+    (_, one), (_, two) = (bench(tmp_path, jobs, "--jobs", jobs, *words) for jobs in "12")
+    assert one["rows"]
+    assert one == two

@@ -40,7 +40,7 @@ from test_taxis import EXPECTED
 
 from geomon.zones.index import NEAR_M, ZoneIndex
 
-PEOPLE = 50
+PEOPLE = 32
 M_PER_DEGREE = 111_195.0
 
 
@@ -54,7 +54,7 @@ def plans() -> list[PersonPlan]:
 
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory, plans: list[PersonPlan]) -> Path:
-    """Fifty of the city's people with every breach among them."""
+    """Some of the city's people with every breach among them."""
     folder = tmp_path_factory.mktemp("festival")
     write(folder, 1, [plan.role for plan in plans])
     return folder
