@@ -1,8 +1,8 @@
 """States to the changelog, a round at a time.
 
-A round takes, in one partition after the other, the states that are due, and a marker behind them that
-counts the people there must be. It begins between two batches, so that nothing is written of which the alerts
-are not told; while it is under way, judging goes on.
+A round takes, in one partition after the other, the states that are due, and a marker behind them
+that counts the people there must be. It begins between two batches, so that nothing is written of
+which the alerts are not told; while it is under way, judging goes on.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ LIVES = st.lists(
 
 @settings(max_examples=500, deadline=None)
 @given(LIVES, st.integers(0, 50), st.integers(0, 8))
-def test_no_more_is_safe_than_what_written_states_have(
+def test_no_more_is_safe_than_what_written_states_have(  # noqa: PLR0915
     life: list[tuple[str, str, bool]], first: int, after_s: int
 ) -> None:
     """Against a model that keeps, for everybody, each change and what of them is written."""
