@@ -108,6 +108,11 @@ _WALLS = (3.8, 4.45)
 _WELL_OUTSIDE = (4.3, 4.8)
 _WALLS_S = 1400
 
+#: By how much positions may be off, beside what lies between them.
+_SLACK_M = tuple(
+    {"gnss": 300.0, "unknown": 1_000.0}.get(source.name, 2_000.0) for source in SOURCES
+)
+
 _CORRELATION_S = tuple(source.correlation_s for source in SOURCES)
 _FADE_PER_S = 2 * CROSSINGS_PER_H / 3600
 _LEAVING_S = 1800
@@ -139,7 +144,7 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
     news = _news_of_sighting(belief, item, weight) if doubted else 1.0
     if leaning < 0:
         belief.inside_s = time_s
-    elif _is_out_of_reach(belief, time_s, far_m):
+    elif _is_out_of_reach(belief, time_s, source, far_m):
         return None
     if weight >= _PLACE_WEIGHT:
         belief.runs = _seen(belief.runs, place, time_s)
@@ -201,10 +206,12 @@ def _is_asked(belief: Belief, time_s: int, device: int) -> bool:
     return bool(device) or not belief.band_s or time_s - belief.band_s > BAND_HOLD_S
 
 
-def _is_out_of_reach(belief: Belief, time_s: int, far_m: float) -> bool:
+def _is_out_of_reach(belief: Belief, time_s: int, source: int, far_m: float) -> bool:
     """Say whether nobody can have come so far out since the last evidence of being inside."""
     known_s = belief.inside_s
-    return belief.label != OUTSIDE and known_s > 0 and far_m > likely_m(time_s - known_s)
+    if belief.label == OUTSIDE or not known_s:
+        return False
+    return far_m > likely_m(time_s - known_s, _SLACK_M[source])
 
 
 def _news_of_wifi(belief: Belief, item: Item | Mark) -> float:

@@ -33,6 +33,7 @@ __all__ = [
     "Profile",
     "Run",
     "Sanction",
+    "Sighting",
     "Sign",
     "Stay",
     "Zone",

@@ -20,10 +20,13 @@ _TERMINALS_S = 3600
 _SHORTEST_FLIGHT_S, _TAXIING_S = 2400, 600
 
 
-def likely_m(elapsed_s: float) -> float:
-    """Give the distance to be believed between two positions taken so long after each other, m."""
+def likely_m(elapsed_s: float, slack_m: float = _SLACK_M) -> float:
+    """Give the distance to be believed between two positions taken so long after each other, m.
+
+    `slack_m`: by how much both ends together may be off.
+    """
     by_air_s = max(elapsed_s - _TERMINALS_S, 0.0)
-    return _SLACK_M + _TRAIN_MPS * (elapsed_s - by_air_s) + _AIRCRAFT_MPS * by_air_s
+    return slack_m + _TRAIN_MPS * (elapsed_s - by_air_s) + _AIRCRAFT_MPS * by_air_s
 
 
 def possible_m(elapsed_s: float) -> float:

@@ -78,17 +78,30 @@ def test_grades_are_cut_where_they_say() -> None:
     assert grade(weights).tolist() == [SINGLE, SINGLE, PLAIN, PLAIN, DEEP]
 
 
-def alarms_after(outside_m: float, source: str, minutes: int) -> bool:
+def alarms_after(outside_m: float, source: str, minutes: int, *, seen: str = "09:00") -> bool:
     story = Story()
-    story.stay("08:00", "09:00")
+    story.stay("07:00", seen)
     story.stay("09:00", f"09:{minutes:02}", outside_m, source=source)
     return bool(story.alerts)
 
 
 def test_one_satellite_fix_is_enough_beyond_about_six_kilometres() -> None:
     assert CEILING + SURE == 6.5
-    assert not alarms_after(5_000, "gnss", 1)
-    assert alarms_after(7_000, "gnss", 1)
+    assert not alarms_after(3_000, "gnss", 1, seen="08:58")
+    assert alarms_after(7_000, "gnss", 1, seen="08:58")
+
+
+def test_after_an_hour_of_silence_one_satellite_fix_well_outside_is_enough() -> None:
+    assert alarms_after(1_000, "gnss", 1, seen="08:00")
+    assert not alarms_after(1_000, "gnss", 1)
+
+
+def test_near_the_line_silence_makes_no_fix_say_more() -> None:
+    assert not alarms_after(250, "gnss", 1, seen="08:00")
+
+
+def test_a_satellite_fix_that_nobody_can_have_come_to_does_not_count() -> None:
+    assert not alarms_after(7_000, "gnss", 1)
 
 
 @pytest.mark.parametrize("outside_m", [1_500, 3_000, 5_000])
