@@ -30,7 +30,7 @@ from detection.ours import Geomon  # noqa: E402
 from detection.realtracks import PHONE, TAXIS, data_folder  # noqa: E402
 from detection.runs import PARTS, Row, run  # noqa: E402
 from detection.summary import by_detector, limits_of  # noqa: E402
-from detection.tables import as_row, pages  # noqa: E402
+from detection.tables import as_row, overall, pages  # noqa: E402
 
 from geomon.cli import cli  # noqa: E402
 
@@ -59,8 +59,13 @@ def bench(
     print()
     begun = time.perf_counter()
     parts = [name for name in only or PARTS if name in PARTS]
-    rows = run(parts, share=share, seed=seed, jobs=jobs, on_done=_tell)
-    print(*pages(rows, Geomon().setting), sep="\n")
+    rows: list[Row] = []
+    for name in parts:
+        # Told as soon as they are there: the whole takes some minutes.
+        found_here = run([name], share=share, seed=seed, jobs=jobs, on_done=_tell)
+        print(*pages(found_here, Geomon().setting), sep="\n", flush=True)
+        rows += found_here
+    print(*overall(rows, Geomon().setting), sep="\n", flush=True)
     found = _tracks(share, jobs) if not only or "tracks" in only else []
     found += _festival(festival, share, jobs) if festival else []
     print(*tables(found), sep="\n")

@@ -40,7 +40,7 @@ from test_taxis import EXPECTED
 
 from geomon.zones.index import NEAR_M, ZoneIndex
 
-PEOPLE = 32
+PEOPLE = 50
 M_PER_DEGREE = 111_195.0
 
 

@@ -13,7 +13,7 @@ from .runs import Row
 from .scores import Score
 from .summary import Figures, Limit, better_than, by_detector, figures, grouped, limits_of
 
-__all__ = ["STANDARD", "pages"]
+__all__ = ["STANDARD", "as_row", "overall", "pages"]
 
 STANDARD = "geomon"
 #: Share of departures that a plan should find.
@@ -23,14 +23,12 @@ Cells = Sequence[Any]
 
 
 def pages(rows: Sequence[Row], standard: str) -> Iterator[str]:
-    """Give the report: a section for each part that was run.
+    """Give the report: sections for each part that was run, without `overall`.
 
     `standard` is the setting of geomon that counts as its own, such as "6.5 nats".
     """
     parts = grouped(rows, lambda row: row.cell.part)
     stay, departure = parts.get("stay", []), parts.get("departure", [])
-    if stay and departure:
-        yield from _overall([*stay, *departure], standard)
     if stay:
         yield from _by(stay, "kind of error", lambda r: r.cell.kind, _rate, "who stay", KINDS)
         yield from _by(stay, "home inside, m", lambda r: r.cell.home_m, _rate, "who stay")
@@ -52,7 +50,12 @@ def pages(rows: Sequence[Row], standard: str) -> Iterator[str]:
         yield from _sensitivity(parts["sensitivity"])
 
 
-def _overall(rows: Sequence[Row], standard: str) -> Iterator[str]:
+def overall(rows: Sequence[Row], standard: str) -> Iterator[str]:
+    """Give the design as a whole: nothing unless both halves of it were run."""
+    parts = grouped(rows, lambda row: row.cell.part)
+    if "stay" not in parts or "departure" not in parts:
+        return
+    rows = [*parts["stay"], *parts["departure"]]
     yield "### All cells of the design"
     yield ""
     found = by_detector(rows)
