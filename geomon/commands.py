@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from geomon.alerts import iso_utc
-from geomon.core.requests import Request
 from geomon.errors import Refusal
+
+if TYPE_CHECKING:  # a gateway reads commands, and has no need of what judges
+    from geomon.core.requests import Request
 
 __all__ = ["ASK_REASONS", "Command", "command_event", "read_command"]
 

@@ -14,7 +14,7 @@ from rich.table import Table
 __all__ = ["json_option", "print_rows", "reading_bar", "talk"]
 
 #: Talk and progress go here, so that stdout stays clean for data.
-talk = Console(stderr=True, highlight=False)
+talk = Console(emoji=False, stderr=True, highlight=False)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
@@ -37,7 +37,7 @@ def print_rows(
         table.add_column(column)
     for row in rows:
         table.add_row(*("" if row.get(c) is None else str(row[c]) for c in columns))
-    Console(highlight=False).print(table)
+    Console(emoji=False, highlight=False).print(table)
 
 
 def reading_bar(*, shown: bool) -> Progress:

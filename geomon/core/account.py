@@ -19,10 +19,11 @@ from copy import copy
 from math import exp
 from typing import NamedTuple
 
-from geomon.core.belief import CITY, Tuning, faded, is_settled_inside, take
+from geomon.core.belief import faded, is_settled_inside, take
 from geomon.core.contact import DEVICES
 from geomon.core.history import Item, item_of, walk
 from geomon.core.person import INSIDE, OUTSIDE, UNKNOWN, Belief, Clue, Mark, Person
+from geomon.core.tuning import CITY, Tuning
 
 __all__ = ["LABELS", "WHY", "Entry", "account", "deciding", "probability"]
 

@@ -40,30 +40,24 @@ the same as its first few.
 from __future__ import annotations
 
 from math import exp, log
-from typing import NamedTuple
 
 from geomon.core.evidence import SOURCE_CODE, SOURCES
 from geomon.core.history import Inside, Item, Minutes, walk
 from geomon.core.person import INSIDE, OUTSIDE, UNKNOWN, Belief, Mark, Run, Sighting, Stay
 from geomon.core.travel import likely_m
+from geomon.core.tuning import CITY, Tuning
 
 __all__ = [
     "AWAY",
     "BAND_HOLD_S",
-    "CEILING",
-    "CITY",
     "CLEAR",
     "DOUBT",
-    "SURE",
-    "Tuning",
     "faded",
     "fold",
     "is_settled_inside",
     "take",
 ]
 
-CEILING = 3.5  # 97 %: more certainty would only delay the next turn
-SURE = 3.0  # 95 %
 CLEAR = 4.0  # 98 %: evidence of having left counts in full
 DOUBT = 2.0  # 88 %: it does not count
 AWAY = 0.2  # how likely it is at most, in the first hours, that someone has left unseen
@@ -73,24 +67,6 @@ BAND_HOLD_S = 6 * 3600
 _PLACE_WEIGHT = 3.0
 #: Places remembered of one stay: enough for weeks of travel, bounded for the sake of the state.
 _MOST_RUNS = 64
-
-
-class Tuning(NamedTuple):
-    """How readily a belief turns, nats. See the module's account; the city's is the standard."""
-
-    ceiling: float = CEILING
-    sure: float = SURE
-    doubtful: bool = True  # weak evidence of having left is doubted
-    second: float = 2.0  # left to be said by another, after a first position by WiFi or cell
-
-    @classmethod
-    def asking(cls, evidence_nats: float) -> Tuning:
-        """Give one that asks for so much evidence before someone surely inside has left."""
-        ceiling = evidence_nats * CEILING / (CEILING + SURE)
-        return cls(ceiling, evidence_nats - ceiling)
-
-
-CITY = Tuning()
 
 _WIFI = SOURCE_CODE["wifi"]
 #: One position outside by these is never enough.

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from geomon.core.belief import Tuning, take
+from geomon.core.belief import take
 from geomon.core.contact import BAND, PHONE
 from geomon.core.evidence import SOURCE_CODE, weigh
 from geomon.core.geodesy import to_circle_m, to_ring_m
@@ -30,6 +30,7 @@ from geomon.core.person import OUTSIDE, Belief, Clue, Fence, LastFix, Person, St
 from geomon.core.rules import FOREVER, Rules, Wanted, supervised_until_s
 from geomon.core.schedules import windows_between
 from geomon.core.spoofing import CELL, fix_of
+from geomon.core.tuning import Tuning
 
 __all__ = [
     "breaches",

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from geomon.core.belief import CEILING, SURE, Tuning
 from geomon.core.person import Clue, Person, Profile
 from geomon.core.plans import LEVELS, Plan
+from geomon.core.tuning import CEILING, SURE, Tuning
 
 __all__ = ["FOREVER", "Rules", "Wanted", "in_supervision", "supervised_until_s"]
 

@@ -13,9 +13,9 @@ from places import clue
 from timeline import Fix, Story, moment, text
 
 from geomon.core.account import LABELS, WHY, Entry, account, deciding, probability
-from geomon.core.belief import CEILING, SURE
 from geomon.core.person import INSIDE, OUTSIDE, Clue
 from geomon.core.rules import Rules
+from geomon.core.tuning import CEILING, SURE
 
 
 class Told(Story):

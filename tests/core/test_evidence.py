@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timeline import Fix, Story, weight
 
-from geomon.core.belief import CEILING, CLEAR, DOUBT, SURE
+from geomon.core.belief import CLEAR, DOUBT
 from geomon.core.evidence import (
     DEEP,
     DEEP_WEIGHT,
@@ -19,6 +19,7 @@ from geomon.core.evidence import (
     SOURCES,
     grade,
 )
+from geomon.core.tuning import CEILING, SURE
 
 SOURCE_NAMES = [source.name for source in SOURCES]
 
