@@ -172,8 +172,9 @@ def _people(parts: dict[str, list[Row]]) -> Iterator[str]:
             ("detector", "false alarms", "a person-year"),
             ((f.detector, f.false, _short(f.false_a_year)) for f in found),
         )
-        yield f"None in {found[0].years:,.1f} years: with 95 % confidence under "
-        yield f"{3 / found[0].years:.2f} a person-year."
+        years = found[0].years
+        yield f"By chance alone none in {years:,.1f} years would still allow {3 / years:.2f} a year,"
+        yield f"and one {4.7 / years:.2f} (95 % confidence)."
         yield ""
 
 
