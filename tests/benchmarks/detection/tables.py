@@ -173,7 +173,7 @@ def _people(parts: dict[str, list[Row]]) -> Iterator[str]:
             ((f.detector, f.false, _short(f.false_a_year)) for f in found),
         )
         years = found[0].years
-        yield f"By chance alone none in {years:,.1f} years would still allow {3 / years:.2f} a year,"
+        yield f"By chance none in {years:,.1f} years would still allow {3 / years:.2f} a year,"
         yield f"and one {4.7 / years:.2f} (95 % confidence)."
         yield ""
 
