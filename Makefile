@@ -18,7 +18,7 @@ demo: $(VENV)/.demo
 	$(VENV)/bin/geomon demo --out $(OUT)
 
 test: $(VENV)/.dev
-	$(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff check

@@ -86,7 +86,7 @@ _WALLS_S = 1400
 
 #: By how much positions may be off, beside what lies between them.
 _SLACK_M = tuple(
-    {"gnss": 300.0, "unknown": 1_000.0}.get(source.name, 2_000.0) for source in SOURCES
+    {"gnss": 1_000.0, "unknown": 1_000.0}.get(source.name, 2_000.0) for source in SOURCES
 )
 
 _CORRELATION_S = tuple(source.correlation_s for source in SOURCES)
