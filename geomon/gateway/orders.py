@@ -9,26 +9,19 @@ in what it reports.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
-
 from geomon.commands import Command, read_command
 from geomon.errors import Refusal
+from geomon.gateway.feed import WAIT_MS, follow, stop
 from geomon.gateway.metrics import Metrics
 from geomon.gateway.registry import Device
 from geomon.topics import COMMANDS
 
 __all__ = ["Carrier", "Orders"]
 
-_AGAIN_S = 1.0
-_WAIT_MS = 500
 _AT_ONCE = 1_000
-_log = logging.getLogger("geomon.gateway")
 
 
 class Carrier(Protocol):
@@ -64,14 +57,13 @@ class Orders:
 
     async def start(self) -> None:
         """Begin to read; does not wait for Kafka."""
-        self._task = asyncio.create_task(self._keep_reading(), name="commands")
+        self._task = asyncio.create_task(
+            follow(self._kafka, COMMANDS, "commands", self._read, begin="latest"), name="commands"
+        )
 
     async def stop(self) -> None:
         """Read no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await stop(self._task)
 
     def take(self, command: Command) -> None:
         """Take a command, and send it where its device is connected."""
@@ -110,30 +102,6 @@ class Orders:
     def _count(self, outcome: str) -> None:
         self._metrics.add("geomon_gateway_commands_total", outcome)
 
-    async def _keep_reading(self) -> None:
-        told = ""
-        while True:
-            consumer = AIOKafkaConsumer(
-                COMMANDS,
-                bootstrap_servers=self._kafka,
-                client_id="geomon-gateway",
-                enable_auto_commit=False,
-                auto_offset_reset="latest",
-                fetch_max_wait_ms=_WAIT_MS,
-            )
-            try:
-                await consumer.start()
-                await self._read(consumer)
-            except (KafkaError, OSError, ValueError, asyncio.TimeoutError) as error:
-                why = str(error) or type(error).__name__
-                if why != told:
-                    _log.warning("commands from Kafka at %s: %s", self._kafka, why)
-                    told = why
-            finally:
-                with contextlib.suppress(KafkaError, OSError):
-                    await consumer.stop()
-            await asyncio.sleep(_AGAIN_S)
-
     async def _read(self, consumer: Any) -> None:
         parts = consumer.assignment()
         since_ms = int(1000 * (self._now() - self._longest_s))
@@ -145,7 +113,7 @@ class Orders:
             else:
                 consumer.seek(part, found.offset)
         while True:
-            batches = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=_AT_ONCE)
+            batches = await consumer.getmany(timeout_ms=WAIT_MS, max_records=_AT_ONCE)
             for messages in batches.values():
                 for message in messages:
                     self._take_raw(message.value)

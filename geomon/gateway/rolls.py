@@ -11,16 +11,15 @@ read whole changes nothing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka import TopicPartition
 
 from geomon.errors import Refusal, SettingsError
+from geomon.gateway.feed import WAIT_MS, follow, stop
 from geomon.gateway.metrics import Metrics
 from geomon.gateway.registry import Device, Registry, device_of
 from geomon.topics import DEVICES
@@ -28,8 +27,6 @@ from geomon.wallclock import now_s
 
 __all__ = ["FileRoll", "TopicRoll", "read_devices"]
 
-_AGAIN_S = 1.0
-_WAIT_MS = 500
 _AT_ONCE = 5_000
 _LOOK_S = 1.0
 _log = logging.getLogger("geomon.gateway")
@@ -83,7 +80,7 @@ class FileRoll:
 
     async def stop(self) -> None:
         """Follow it no more."""
-        await _cancel(self._task)
+        await stop(self._task)
 
     def age_s(self) -> float:
         """For how long it may have been out of date."""
@@ -129,44 +126,18 @@ class TopicRoll:
 
     async def start(self) -> None:
         """Begin to read; does not wait until all is read."""
-        self._task = asyncio.create_task(self._keep_reading(), name="roll of the topic")
+        self._task = asyncio.create_task(
+            follow(self._kafka, self._topic, "devices", self._read, begin="earliest"),
+            name="roll of the topic",
+        )
 
     async def stop(self) -> None:
         """Read no more."""
-        await _cancel(self._task)
+        await stop(self._task)
 
     def age_s(self) -> float | None:
         """For how long it may have been out of date; None while it was never read to its end."""
         return None if self._heard_s is None else max(0.0, now_s() - self._heard_s)
-
-    async def _keep_reading(self) -> None:
-        told = ""
-        while True:
-            consumer = AIOKafkaConsumer(
-                self._topic,
-                bootstrap_servers=self._kafka,
-                client_id="geomon-gateway",
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                fetch_max_wait_ms=_WAIT_MS,
-            )
-            try:
-                await consumer.start()
-                await self._read(consumer)
-            except (KafkaError, OSError, ValueError, asyncio.TimeoutError) as error:
-                why = str(error) or type(error).__name__
-                if isinstance(error, UnknownTopicOrPartitionError):
-                    why = (
-                        f"there is no topic {self._topic}: "
-                        "`geomon topics create --gateway` makes it"
-                    )
-                if why != told:
-                    _log.warning("devices from Kafka at %s: %s", self._kafka, why)
-                    told = why
-            finally:
-                with contextlib.suppress(KafkaError, OSError):
-                    await consumer.stop()
-            await asyncio.sleep(_AGAIN_S)
 
     async def _read(self, consumer: Any) -> None:
         parts = sorted(consumer.assignment())
@@ -202,7 +173,7 @@ class TopicRoll:
 
     async def _next(self, consumer: Any) -> list[tuple[str, Device | None]]:
         """Give what was announced since; a message that cannot be read changes nothing."""
-        batches = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=_AT_ONCE)
+        batches = await consumer.getmany(timeout_ms=WAIT_MS, max_records=_AT_ONCE)
         found: list[tuple[str, Device | None]] = []
         for messages in batches.values():
             for message in messages:
@@ -231,10 +202,3 @@ def _device_of(value: bytes, key: str) -> Device:
     if device.device_id != key:
         raise Refusal("key_mismatch")
     return device
-
-
-async def _cancel(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
