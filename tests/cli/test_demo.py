@@ -79,7 +79,9 @@ def test_ctrl_c_ends_the_demo_at_any_moment(tmp_path: Path, moment: str) -> None
                 break
         os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: to all of the group
         output, _ = demo.communicate(timeout=30)
-    assert demo.returncode == 130, output
+    # At its last moment it may have been done before the signal came.
+    done = moment == "Against" and "Alerts:" in output
+    assert demo.returncode == (0 if done else 130), output
     assert "Traceback" not in output
     assert children_of(demo.pid) == []
     assert list((tmp_path / "tmp").iterdir()) == []
