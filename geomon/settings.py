@@ -31,7 +31,7 @@ else:
 __all__ = ["Settings", "Sourced", "WatchedSettings", "load", "rules_from"]
 
 #: Raise it when the way of judging changes, so that alerts tell which way judged them.
-_JUDGING = 3
+_JUDGING = 4
 
 _LEVELS = ", ".join(LEVELS)
 
@@ -235,7 +235,10 @@ class Settings:
     )
     horizon_h: float = _setting(24.0, "h", "How late a fix may arrive and still count.", least=1)
     evidence_nats: float = _setting(
-        6.5, "nats", "Evidence it takes to believe that somebody surely inside has left.", least=2
+        6.5,
+        "nats",
+        "Evidence it takes to believe that somebody surely inside has left.",
+        least=0.05,
     )
     settle_s: int = _setting(
         45, "s", "How long fixes from a device's memory are gathered before judging.", least=0

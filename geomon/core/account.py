@@ -183,10 +183,8 @@ def _counted(before: Belief, item: Item | Mark, tuning: Tuning, word: str) -> fl
                 setattr(other, name, value)
     if word != "doubtful" and other.label == INSIDE:
         other.label = UNKNOWN
-    free = _FREE._replace(
+    free = tuning._replace(
         ceiling=tuning.ceiling if word == "ceiling" else _FREE.ceiling,
-        sure=tuning.sure,
-        doubtful=tuning.doubtful,
         second=tuning.second if word == "alone" and before.leaning <= 0 else _FREE.second,
     )
     taken = item if word == "not_asked" else item._replace(device=1)

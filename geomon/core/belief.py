@@ -14,7 +14,8 @@ the other:
    Satellite positions a little beyond the line are wrong together for as long as the device lies
    between the same walls. And the same wrong place comes again, whatever is said in between: a mast
    across the river, an access point that moved house, a position out of a phone's cache. What was
-   seen there, contradicted, and is seen there again says little for hours.
+   seen there, contradicted, and is seen there again says little for hours, and the longer the
+   oftener that was so.
 3. *Doubt.* Part of an error never averages out: the map's, an access point's, that of the walls
    around. So evidence that someone believed inside has left counts in full from CLEAR on, and not
    at all below DOUBT, where they could well be inside still: whoever lives beside the line is not
@@ -50,16 +51,12 @@ from geomon.core.tuning import CITY, Tuning
 __all__ = [
     "AWAY",
     "BAND_HOLD_S",
-    "CLEAR",
-    "DOUBT",
     "faded",
     "fold",
     "is_settled_inside",
     "take",
 ]
 
-CLEAR = 4.0  # 98 %: evidence of having left counts in full
-DOUBT = 2.0  # 88 %: it does not count
 AWAY = 0.2  # how likely it is at most, in the first hours, that someone has left unseen
 CROSSINGS_PER_H = 0.02  # about one a fortnight, either way
 BAND_HOLD_S = 6 * 3600
@@ -126,10 +123,10 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
         belief.runs = _seen(belief.runs, place, time_s)
     doubted, alone = doubted and leaning > 0, weight
     if doubted:
-        weight = _beyond_doubt(belief, weight) * news * _news_of_wifi(belief, item)
+        weight = _beyond_doubt(belief, weight, tuning) * news * _news_of_wifi(belief, item)
         if not weight:
             return None
-    if weight >= DOUBT:
+    if weight >= tuning.doubt:
         belief.outside_s = time_s
     log_odds = belief.log_odds
     if belief.at_s:
@@ -139,7 +136,8 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
             lasts_s = _lasts_s(weight, source) if doubted else _CORRELATION_S[source]
             weight *= 1 - exp(-elapsed_s / lasts_s)
     log_odds += weight
-    if doubted and leaning != belief.leaning and source in _NEVER_ALONE:
+    is_first = leaning != belief.leaning and time_s - belief.inside_s < tuning.alone_s
+    if doubted and is_first and source in _NEVER_ALONE:
         log_odds = min(log_odds, tuning.sure - tuning.second)
     _mark_turn(belief, leaning, log_odds, time_s)
     belief.at_s = time_s
@@ -210,30 +208,33 @@ def _news_of_sighting(belief: Belief, item: Item | Mark, weight: float) -> float
     said = Sighting(source, far_m, time_s)
     belief.sightings = (*belief.sightings, said)[-_MOST_SIGHTINGS:]
     for ghost in belief.ghosts:
-        if ghost.source == source and abs(ghost.far_m - far_m) <= _SAME_M[source]:
+        if _is_same_place(ghost, said):
             others = tuple(other for other in belief.ghosts if other is not ghost)
-            belief.ghosts = (*others, said)
-            return 1 - exp(-(time_s - ghost.seen_s) / _GHOST_S)
+            belief.ghosts = (*others, ghost._replace(far_m=far_m, seen_s=time_s))
+            return 1 - exp(-(time_s - ghost.seen_s) / (_GHOST_S * ghost.times))
     return 1.0
+
+
+def _is_same_place(one: Sighting, other: Sighting) -> bool:
+    same_m = _SAME_M[one.source]
+    return one.source == other.source and abs(one.far_m - other.far_m) <= same_m
 
 
 def _contradict(belief: Belief) -> None:
     """Note that what has been seen outside was nothing, as far as can be said."""
     for said in belief.sightings:
-        others = [
-            ghost
-            for ghost in belief.ghosts
-            if ghost.source != said.source or abs(ghost.far_m - said.far_m) > _SAME_M[said.source]
-        ]
-        belief.ghosts = (*others, said)[-_MOST_SIGHTINGS:]
+        same = [ghost for ghost in belief.ghosts if _is_same_place(ghost, said)]
+        others = [ghost for ghost in belief.ghosts if ghost not in same]
+        times = 1 + sum(ghost.times for ghost in same)
+        belief.ghosts = (*others, said._replace(times=times))[-_MOST_SIGHTINGS:]
     belief.sightings = ()
 
 
-def _beyond_doubt(belief: Belief, weight: float) -> float:
+def _beyond_doubt(belief: Belief, weight: float, tuning: Tuning) -> float:
     """Give what is left of evidence of having left, of someone believed inside (nats)."""
-    if belief.label != INSIDE or weight >= CLEAR:
+    if belief.label != INSIDE or weight >= tuning.clear:
         return weight
-    return max((weight - DOUBT) * CLEAR / (CLEAR - DOUBT), 0.0)
+    return max((weight - tuning.doubt) * tuning.clear / (tuning.clear - tuning.doubt), 0.0)
 
 
 def faded(log_odds: float, elapsed_s: float, weight: float) -> float:

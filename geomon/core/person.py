@@ -209,6 +209,7 @@ class Sighting(NamedTuple):
     source: int  # index into evidence.SOURCES
     far_m: int
     seen_s: int
+    times: int = 1  # that it was seen and contradicted
 
 
 class Belief(msgspec.Struct, array_like=True):

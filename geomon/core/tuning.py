@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["CEILING", "CITY", "SURE", "Tuning"]
+__all__ = ["CEILING", "CITY", "CLEAR", "DOUBT", "SURE", "Tuning"]
 
 CEILING = 3.5  # 97 %: more certainty would only delay the next turn
 SURE = 3.0  # 95 %
+CLEAR = 4.0  # 98 %: evidence of having left counts in full
+DOUBT = 2.0  # 88 %: it does not count
+SECOND = 2.0
+
+#: Who asks for less evidence than this would rather be told of much that is nothing: doubts shrink
+#: along with what is asked for, down to hardly any. Then a first position by WiFi or cell decides
+#: when nothing has pointed inside for so long, for it may be the only one of a whole absence.
+_DOUBTED_FROM_NATS = 3.0
+_ALONE_S = 1_800.0
+_NEVER_S = float("inf")
 
 
 class Tuning(NamedTuple):
@@ -16,13 +26,24 @@ class Tuning(NamedTuple):
     ceiling: float = CEILING
     sure: float = SURE
     doubtful: bool = True  # weak evidence of having left is doubted
-    second: float = 2.0  # left to be said by another, after a first position by WiFi or cell
+    doubt: float = DOUBT
+    clear: float = CLEAR
+    second: float = SECOND  # left to be said by another, after a first position by WiFi or cell
+    alone_s: float = _NEVER_S  # but not when nothing has pointed inside for so long
 
     @classmethod
     def asking(cls, evidence_nats: float) -> Tuning:
         """Give one that asks for so much evidence before someone surely inside has left."""
         ceiling = evidence_nats * CEILING / (CEILING + SURE)
-        return cls(ceiling, evidence_nats - ceiling)
+        part = min(evidence_nats / _DOUBTED_FROM_NATS, 1.0)
+        return cls(
+            ceiling,
+            evidence_nats - ceiling,
+            doubt=DOUBT * part,
+            clear=CLEAR * part,
+            second=SECOND * part,
+            alone_s=_ALONE_S * part / (1 - part) if part < 1 else _NEVER_S,
+        )
 
 
 CITY = Tuning()

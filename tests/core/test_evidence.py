@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timeline import Fix, Story, weight
 
-from geomon.core.belief import CLEAR, DOUBT
+from geomon.core.tuning import CLEAR, DOUBT
 from geomon.core.evidence import (
     DEEP,
     DEEP_WEIGHT,
