@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timeline import Fix, Story, weight
 
-from geomon.core.tuning import CLEAR, DOUBT
 from geomon.core.evidence import (
     DEEP,
     DEEP_WEIGHT,
@@ -19,7 +18,7 @@ from geomon.core.evidence import (
     SOURCES,
     grade,
 )
-from geomon.core.tuning import CEILING, SURE
+from geomon.core.tuning import CEILING, CLEAR, DOUBT, SURE
 
 SOURCE_NAMES = [source.name for source in SOURCES]
 
