@@ -58,7 +58,7 @@ class UnavailableError(UserError):
 class Refusal(GeomonError):  # noqa: N818  (not an error of the program: a verdict on input)
     """One event or one fix that cannot be accepted.
 
-    `reason` is a code from `geomon.events.REASONS`; `detail` says which field and what was wrong,
+    `reason` is a code from `geomon.refusals.REASONS`; `detail` says which field and what was wrong,
     without repeating a position or a name.
     """
 

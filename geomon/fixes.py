@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from geomon import events
+from geomon import decoding, events
 from geomon.core.evidence import DEFAULT_ACCURACY_M, SOURCE_CODE
 from geomon.core.person import Clue, LastFix
 from geomon.core.spoofing import JUMP_DEGREES
@@ -95,7 +95,7 @@ def columns_of(fixes: list[events.Fix]) -> Columns:
         accuracy_m[missing] = DEFAULT_ACCURACY_M[source[missing]]
     return Columns(
         fixes,
-        np.array(events.posix_s([fix.time for fix in fixes]), dtype=np.int64),
+        np.array(decoding.posix_s([fix.time for fix in fixes]), dtype=np.int64),
         np.array([fix.lon for fix in fixes], dtype=np.float64),
         np.array([fix.lat for fix in fixes], dtype=np.float64),
         accuracy_m,

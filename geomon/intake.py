@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from geomon import events
+from geomon import decoding, events
 from geomon.core.evidence import DEEP, SINGLE, grade, weigh
 from geomon.core.observed import (
     CASE_CLOSED,
@@ -96,7 +96,7 @@ class _Decoded(msgspec.Struct, frozen=True, gc=False):
 
     raw: Raw
     event: events.Event
-    refused: Sequence[events.RefusedFix]
+    refused: Sequence[decoding.RefusedFix]
 
 
 class _Pending(msgspec.Struct, frozen=True, gc=False):
@@ -130,7 +130,7 @@ class Intake:
         pending: list[_Pending] = []
         fixes: list[events.Fix] = []
         decoded = _decode(batch, rejected)
-        times_s = events.posix_s([d.event.received or events.EPOCH for d in decoded])
+        times_s = decoding.posix_s([d.event.received or events.EPOCH for d in decoded])
         for message, received_s in zip(decoded, times_s, strict=True):
             raw, event, refused = message.raw, message.event, message.refused
             if raw.arrived_s and received_s > raw.arrived_s + _DAY_S:
@@ -252,7 +252,7 @@ def _decode(batch: Sequence[Raw], rejected: list[Rejected]) -> list[_Decoded]:
     decoded: list[_Decoded] = []
     for raw in batch:
         try:
-            event, refused = events.decode(raw.data)
+            event, refused = decoding.decode(raw.data)
             if raw.key is not None and raw.key != event.supervisee_id.encode():
                 # Another key means another partition: two workers would each know half of this
                 # person.
@@ -264,7 +264,7 @@ def _decode(batch: Sequence[Raw], rejected: list[Rejected]) -> list[_Decoded]:
     return decoded
 
 
-def _sent_at(left: int, refused: Sequence[events.RefusedFix]) -> Sequence[int]:
+def _sent_at(left: int, refused: Sequence[decoding.RefusedFix]) -> Sequence[int]:
     """Give the places in the upload as sent of the fixes that decoding left in it."""
     missing = {r.at for r in refused}
     return [at for at in range(left + len(missing)) if at not in missing]
@@ -379,5 +379,5 @@ def _battery_and_flags(upload: events.Upload, mocked: bool) -> tuple[float, int]
 
 def _newest_s(upload: events.Upload, latest_s: int) -> int:
     """Newest time of fixes that were refused for another reason than it; 0 = none."""
-    times_s = events.posix_s([fix.time for fix in upload.fixes])
+    times_s = decoding.posix_s([fix.time for fix in upload.fixes])
     return max((t for t in times_s if events.FIRST_S <= t <= latest_s), default=0)

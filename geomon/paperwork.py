@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from geomon import events
+from geomon import decoding, events
 from geomon.alerts import KINDS
 from geomon.core.observed import (
     Announced,
@@ -56,8 +56,8 @@ def paper(event: events.Event, received_s: int) -> Event:
         return _of_a_moment(event, received_s)
     if isinstance(event, events.Upload | events.Canary | events.Device):
         raise TypeError(f"no paper: {type(event).__name__}")
-    from_s, until_s = events.posix_s(
-        [events.parse_time(event.from_), events.parse_time(event.until)]
+    from_s, until_s = decoding.posix_s(
+        [decoding.parse_time(event.from_), decoding.parse_time(event.until)]
     )
     if isinstance(event, events.Supervisee):
         profile = Profile(event.district, event.street, event.level, from_s, until_s)
@@ -82,7 +82,7 @@ def paper(event: events.Event, received_s: int) -> Event:
 def _of_a_moment(
     event: events.Return | events.CheckIn | events.Disposal | events.Sanction, received_s: int
 ) -> Event:
-    (time_s,) = events.posix_s([event.time])
+    (time_s,) = decoding.posix_s([event.time])
     at_s = received_s or time_s
     if isinstance(event, events.Return):
         return ReportedBack(at_s, event.permit_id, time_s)

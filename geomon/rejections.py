@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from geomon.events import REASONS
+from geomon.refusals import REASONS
 
 if TYPE_CHECKING:  # the gateway, which writes refusals as well, has no need of the intake
     from geomon.intake import Rejected

@@ -29,7 +29,7 @@ from geomon.core.episodes import OF_CITY, OF_PLACE, Cause
 from geomon.core.law import BREACHES
 from geomon.core.rules import Wanted
 from geomon.core.severity import RANKS
-from geomon.events import decode
+from geomon.decoding import decode
 from geomon.intake import Intake
 from geomon.paperwork import paper
 from geomon.replay import Replay, open_recording, read_recording

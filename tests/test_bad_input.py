@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from geomon.events import REASONS
 from geomon.intake import Intake, Raw, Rejected
+from geomon.refusals import REASONS
 from geomon.rejections import rejection_record
 from geomon.replay import Replay
 from geomon.settings import Settings, rules_from

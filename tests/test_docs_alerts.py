@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from pages import REFERENCE, code
 
-from geomon import alerts, events
+from geomon import alerts, events, refusals
 from geomon.cases import recording_path
 from geomon.cloudevent import cloud_event
 from geomon.commands import ASK_REASONS, command_event
@@ -73,7 +73,7 @@ def labelled(section: str) -> dict[str, tuple[str, ...]]:
 
 
 def test_every_refusal_is_in_the_reference_with_its_words() -> None:
-    assert labelled("Refusals") == dict(events.REASONS)
+    assert labelled("Refusals") == dict(refusals.REASONS)
 
 
 def test_every_field_of_a_refusal_is_in_the_reference() -> None:

@@ -48,8 +48,9 @@ from geomon.core.observed import (
     ZoneSet,
 )
 from geomon.datum import from_wgs84
+from geomon.decoding import decode
 from geomon.errors import Refusal
-from geomon.events import Upload, decode
+from geomon.events import Upload
 from geomon.intake import Arrival, Intake, Rejected
 from geomon.zones.index import ZoneIndex
 

@@ -33,8 +33,8 @@ from geomon.core.observed import (
     Sanctioned,
 )
 from geomon.core.person import Sanction
+from geomon.decoding import decode, parse_time
 from geomon.errors import Refusal
-from geomon.events import decode, parse_time
 from geomon.intake import Intake
 from geomon.zones.index import ZoneIndex
 

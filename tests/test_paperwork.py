@@ -25,8 +25,8 @@ from geomon.core.person import Authorisation, Sanction
 from geomon.core.plans import Window, local_day
 from geomon.core.schedules import EVERY_DAY, windows_of_day
 from geomon.datum import from_wgs84
+from geomon.decoding import decode
 from geomon.errors import Refusal
-from geomon.events import decode
 from geomon.paperwork import paper
 
 CHINA_S = 8 * 3600

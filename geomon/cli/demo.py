@@ -18,8 +18,8 @@ from geomon.alerts import KINDS
 from geomon.cases import CASES, expected, recording_path
 from geomon.cli.board import alert_line, heading
 from geomon.cli.output import talk
+from geomon.decoding import parse_time
 from geomon.errors import GeomonError, UnavailableError
-from geomon.events import parse_time
 from geomon.intake import Raw, Rejected
 from geomon.replay import open_recording, read_recording
 from geomon.settings import Settings

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from geomon.decoding import parse_time
 from geomon.errors import Refusal
-from geomon.events import parse_time
 
 __all__ = ["Time", "city_option", "config_option"]
 

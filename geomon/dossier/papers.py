@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from geomon import events
+from geomon import decoding, events
 from geomon.alerts import episode_id
 from geomon.core.entries import UnknownEpisode
 from geomon.core.observed import (
@@ -166,7 +166,7 @@ class PaperNotes:
     def _of_an_officer(self, seen: Seen, event: Sanctioned | Disposed) -> None:
         assert seen.raw is not None  # noqa: S101  (the caller asked)
         # The core is told what it judges by; who signed and why stands in the event itself.
-        said, _ = events.decode(seen.raw.data)
+        said, _ = decoding.decode(seen.raw.data)
         if isinstance(said, events.Sanction) and isinstance(event, Sanctioned):
             sanction = event.sanction
             measure = SanctionEntry(

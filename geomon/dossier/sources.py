@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
-from geomon import events
+from geomon import decoding, events
 from geomon.alerts import iso_utc
 from geomon.dossier.record import decode_event
 from geomon.errors import Refusal, UnavailableError
@@ -86,14 +86,14 @@ def _whose(raw: Raw, name: bytes) -> tuple[str, int]:
 
 def _by_full_decode(raw: Raw, name: bytes) -> tuple[str, int]:
     try:
-        event, _ = events.decode(raw.data)
+        event, _ = decoding.decode(raw.data)
     except Refusal:
         return (name.decode(), 0) if b'"%b"' % name in raw.data else ("", 0)
     newest_s = 0
     if isinstance(event, events.Upload):
-        newest_s = max(events.posix_s([fix.time for fix in event.fixes]), default=0)
+        newest_s = max(decoding.posix_s([fix.time for fix in event.fixes]), default=0)
     elif isinstance(event, events.Return | events.CheckIn | events.Disposal | events.Sanction):
-        (newest_s,) = events.posix_s([event.time])
+        (newest_s,) = decoding.posix_s([event.time])
     at_s = int(event.received.timestamp()) if event.received else newest_s
     # What intake refuses as a fix from the future must not move everybody's clock there.
     return event.supervisee_id, at_s if events.FIRST_S <= at_s < events.LAST_S else 0

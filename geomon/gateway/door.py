@@ -76,7 +76,7 @@ class Door:
         self.metrics.add("geomon_gateway_uploads_total", protocol, "busy")
 
     def throw_away(self, reason: str, protocol: str) -> None:
-        """Count what cannot be read and is nobody's; `reason` is of `geomon.events.REASONS`."""
+        """Count what cannot be read and is nobody's; `reason` is of `geomon.refusals.REASONS`."""
         self.metrics.add("geomon_gateway_rejections_total", reason)
         self.metrics.add("geomon_gateway_uploads_total", protocol, "unreadable")
 

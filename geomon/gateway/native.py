@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from geomon import events
+from geomon import decoding, events
 from geomon.errors import Refusal
 from geomon.gateway.registry import Device, NotAdmitted
 from geomon.gateway.reports import (
@@ -139,7 +139,7 @@ def _slowly(item: dict[str, Any], device: Device) -> Report:
     whole |= {"supervisee_id": device.supervisee_id, "device_id": device.device_id}
     whole["device"] = device.device
     whole.pop("received", None)
-    event, refused = events.decode(json.dumps(whole).encode())
+    event, refused = decoding.decode(json.dumps(whole).encode())
     if isinstance(event, events.CheckIn):
         return Report(check_in=CheckedIn(event.time, event.verified))
     if not isinstance(event, events.Upload):
@@ -200,7 +200,7 @@ def _sound(value: Any, kind: Any, field: str) -> tuple[list[Any], list[RefusedPa
 
 def _piecewise(body: bytes) -> list[Item]:
     try:
-        parsed = events.parse_json(body)
+        parsed = decoding.parse_json(body)
     except Refusal as refusal:
         lines = [line for line in body.splitlines() if line.strip()]
         if refusal.reason == "too_deep" or len(lines) < 2:
@@ -218,7 +218,7 @@ def _line(line: bytes) -> Item:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return _item(events.parse_json(line))
+        return _item(decoding.parse_json(line))
     except Refusal as refusal:
         return refusal
 

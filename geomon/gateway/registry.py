@@ -24,7 +24,7 @@ from datetime import timezone
 
 import msgspec
 
-from geomon import events
+from geomon import decoding, events
 from geomon.errors import GeomonError, Refusal
 
 __all__ = ["ADMISSION", "Device", "NotAdmitted", "NotReady", "Registry", "device_of"]
@@ -189,7 +189,7 @@ class Registry:
 
 def device_of(raw: bytes) -> Device:
     """Read a `device` event. Raises `Refusal` when it is none, or not a whole one."""
-    event, _ = events.decode(raw)
+    event, _ = decoding.decode(raw)
     if not isinstance(event, events.Device):
         raise Refusal("bad_value", "type: not a device")
     hashes, keys = [], []
@@ -240,4 +240,4 @@ def _check_code(code: str) -> None:
 def _posix_s(time: str | None, otherwise: float) -> float:
     if time is None:
         return otherwise
-    return events.parse_time(time).astimezone(timezone.utc).timestamp()
+    return decoding.parse_time(time).astimezone(timezone.utc).timestamp()

@@ -80,7 +80,7 @@ class CheckedIn(msgspec.Struct, gc=False):
 
 
 class RefusedPart(msgspec.Struct, gc=False):
-    """A part of an upload that cannot be taken: `reason` is of `geomon.events.REASONS`.
+    """A part of an upload that cannot be taken: `reason` is of `geomon.refusals.REASONS`.
 
     `fix` is its place among the positions as sent, -1 for something else.
     """

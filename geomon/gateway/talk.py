@@ -46,11 +46,11 @@ class Turn(msgspec.Struct, kw_only=True):
     close: bool = False  # when the answer has been given
     later: bool = False  # the registry is not read yet: come again
     away: str = ""  # why who sent it was turned away: a code of `geomon.gateway.registry.ADMISSION`
-    unreadable: str = ""  # why it cannot be read: a code of `geomon.events.REASONS`
+    unreadable: str = ""  # why it cannot be read: a code of `geomon.refusals.REASONS`
 
 
 class BadFrame(NamedTuple):
-    """Bytes between messages, or a message that is none; `reason` is of `geomon.events.REASONS`."""
+    """Bytes between messages, or no message; `reason` is of `geomon.refusals.REASONS`."""
 
     reason: str
     detail: str = ""

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from geomon import events
+from geomon import decoding
 from geomon.errors import Refusal
 from geomon.gateway import values
 from geomon.gateway.reports import Position, RefusedPart, Report
@@ -40,7 +40,7 @@ def read(body: bytes) -> dict[str, Any]:
     try:
         parsed = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        parsed = events.parse_json(body)
+        parsed = decoding.parse_json(body)
     if not isinstance(parsed, dict):
         raise Refusal("not_an_object", type(parsed).__name__)
     return parsed

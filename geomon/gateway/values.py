@@ -7,8 +7,9 @@ import re
 from datetime import datetime
 from typing import Any
 
+from geomon.decoding import parse_time
 from geomon.errors import Refusal
-from geomon.events import FIRST_S, LAST_S, parse_time
+from geomon.events import FIRST_S, LAST_S
 from geomon.gateway.reports import AccessPoint, at
 
 __all__ = [

@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike
 from geomon.alerts import KINDS, PHASES
 from geomon.commands import ASK_REASONS
 from geomon.core.evidence import SOURCES
-from geomon.events import REASONS, TYPES
+from geomon.events import TYPES
 from geomon.operations.measures import Measure, Measures, each
+from geomon.refusals import REASONS
 from geomon.tally import ACCEPTED, UNREAD
 
 __all__ = ["METRICS", "Metrics"]

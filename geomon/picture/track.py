@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from geomon.datum import DATUMS, to_wgs84
+from geomon.decoding import decode, parse_time
 from geomon.errors import Refusal
-from geomon.events import Event, Permit, Return, Upload, decode, parse_time
+from geomon.events import Event, Permit, Return, Upload
 
 __all__ = ["Leave", "Story", "TrackPoint", "stories_from"]
 

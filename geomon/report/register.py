@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from geomon.decoding import decode, parse_time
 from geomon.errors import Refusal
-from geomon.events import Supervisee, decode, parse_time
+from geomon.events import Supervisee
 
 __all__ = ["Headcount", "People", "Supervised", "read_register"]
 

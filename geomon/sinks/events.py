@@ -10,7 +10,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from geomon import events
+from geomon import decoding, events
 from geomon.errors import Refusal, UnavailableError
 from geomon.events import MAX_BYTES
 from geomon.intake import Raw, Rejected
@@ -62,7 +62,7 @@ async def stream_events(
     try:
         for line in lines:
             try:
-                event, _ = events.decode(line.data)
+                event, _ = decoding.decode(line.data)
             except Refusal as refusal:
                 on_rejected(Rejected(line, refusal.reason, refusal.detail))
                 continue

@@ -20,10 +20,10 @@ from aiokafka import AIOKafkaProducer
 from realkafka import create_topics, forget_topics
 
 from geomon.cases import CASES, recording_path
+from geomon.decoding import decode
 from geomon.embedded.house import embedded_worker
 from geomon.embedded.kafka import KafkaCluster
 from geomon.embedded.redis import EmbeddedRedis
-from geomon.events import decode
 from geomon.intake import Intake, Raw
 from geomon.replay import Replay, open_recording, read_recording
 from geomon.settings import Settings, rules_from

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from geomon.core.person import freeze
-from geomon.events import decode
+from geomon.decoding import decode
 from geomon.intake import Intake, Raw
 from geomon.replay import Replay
 from geomon.report import summarise

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from geomon.datum import to_wgs84
-from geomon.events import decode
+from geomon.decoding import decode
 from geomon.zones.index import ZoneIndex
 
 from .__main__ import main

@@ -37,7 +37,7 @@ with atheris.instrument_imports(include=["geomon.gateway"]):
     from geomon.gateway.reports import events_of
     from geomon.gateway.talk import Talk, Turn
 
-from geomon import events  # noqa: E402  (what is fuzzed has to be imported first)
+from geomon import decoding  # noqa: E402  (what is fuzzed has to be imported first)
 
 NOW_S = 1_707_796_800.0
 NOON = datetime.fromtimestamp(NOW_S, timezone.utc)
@@ -189,7 +189,7 @@ def _look_at(turn: Turn, raw_most: int) -> None:
     for report in turn.reports:
         assert turn.device is not None
         for event in events_of(report, turn.device, NOON, protocol="fuzzed"):
-            _, refused = events.decode(event)
+            _, refused = decoding.decode(event)
             assert refused == [], refused
 
 

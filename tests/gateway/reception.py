@@ -17,7 +17,7 @@ import pytest
 from aiohttp import ClientSession, ClientTimeout
 from aiokafka import AIOKafkaConsumer
 
-from geomon import events
+from geomon import decoding
 from geomon.embedded.broker import EmbeddedBroker
 from geomon.gateway.house import Gateway
 from geomon.gateway.web import HttpListener
@@ -122,7 +122,7 @@ class Reception:
         """Everything in geomon.events, by partition and offset; all of it is sound."""
         records = await records_of(self.gateway.settings.kafka, EVENTS)
         for key, value in records:
-            event, refused = events.decode(value)
+            event, refused = decoding.decode(value)
             assert key == event.supervisee_id.encode()
             assert refused == []
         return [msgspec.json.decode(value) for _, value in records]

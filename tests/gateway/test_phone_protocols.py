@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from geomon import events
+from geomon import decoding, refusals
 from geomon.errors import Refusal
 from geomon.gateway import native, osmand, owntracks, traccar
 from geomon.gateway.registry import Device, NotAdmitted
@@ -507,10 +507,10 @@ def sound(reports: list[Report]) -> None:
     """Whatever was read can be written, and is read again by the worker as it was meant."""
     for report in reports:
         for raw in events_of(report, PHONE, NOON):
-            event, refused_fixes = events.decode(raw)
+            event, refused_fixes = decoding.decode(raw)
             assert event.supervisee_id == "SZ-0001"
             assert refused_fixes == []
-        assert all(part.reason in events.REASONS for part in report.refused)
+        assert all(part.reason in refusals.REASONS for part in report.refused)
 
 
 def read_or_why(read: Callable[[], list[Report]]) -> tuple[list[Report], str]:
@@ -538,7 +538,7 @@ def test_any_body_is_reports_or_one_clear_refusal(
     read: Callable[[bytes], list[Report]], body: bytes
 ) -> None:
     reports, reason = read_or_why(lambda: read(body))
-    assert (reason in events.REASONS) or reason == "another_person" or not reason
+    assert (reason in refusals.REASONS) or reason == "another_person" or not reason
     sound(reports)
 
 
@@ -564,7 +564,7 @@ QUERIES = st.text(max_size=120) | st.lists(
 @example(query="lat=1e999&lon=1&timestamp=1707796800&cell=" + ",".join(["9" * 5_000] * 4))
 def test_any_query_is_a_report_or_one_clear_refusal(query: str) -> None:
     reports, reason = read_or_why(lambda: [osmand.read(osmand.parameters_of(query))])
-    assert not reason or reason in events.REASONS
+    assert not reason or reason in refusals.REASONS
     sound(reports)
 
 

@@ -25,7 +25,7 @@ from reception import (
     run,
 )
 
-from geomon import events
+from geomon import decoding, events
 from geomon.embedded.broker import EmbeddedBroker
 from geomon.errors import Refusal, SettingsError
 from geomon.gateway.credentials import basic, has_token, is_signed, signature_of
@@ -102,7 +102,7 @@ def test_an_announcement_that_is_none_is_refused(fields: dict[str, Any], reason:
 def test_judging_does_not_heed_devices(zones: ZoneIndex) -> None:
     raw = Raw(json.dumps(PHONE).encode(), "a file:1")
     assert Intake(zones).take([raw]) == ([], [])
-    assert isinstance(events.decode(raw.data)[0], events.Device)
+    assert isinstance(decoding.decode(raw.data)[0], events.Device)
 
 
 # -- who may speak --------------------------------------------------------------------------------

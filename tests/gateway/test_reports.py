@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geomon import events
+from geomon import decoding, events
 from geomon.errors import SettingsError
 from geomon.gateway.limits import Buckets, Limits, network_of
 from geomon.gateway.locator import FileLocator
@@ -30,7 +30,7 @@ HERE = Position(NOON, 114.0579, 22.5431, "gnss", 12.0)
 
 
 def read(raw: bytes) -> events.Upload:
-    event, refused = events.decode(raw)
+    event, refused = decoding.decode(raw)
     assert refused == []
     assert isinstance(event, events.Upload)
     return event
@@ -106,7 +106,7 @@ def test_a_datum_that_nobody_declares_stays_unsaid() -> None:
 
 def test_a_check_in_is_an_event_beside_the_upload() -> None:
     _, raw = events_of(Report(check_in=CheckedIn(NOON, verified=True)), BAND, NOON)
-    event, _ = events.decode(raw)
+    event, _ = decoding.decode(raw)
     assert isinstance(event, events.CheckIn)
     assert (event.device_id, event.verified) == ("band-17", True)
 

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 import redis
 
+from geomon.decoding import decode
 from geomon.embedded.redis import EmbeddedRedis
 from geomon.errors import Refusal
-from geomon.events import Canary, decode
+from geomon.events import Canary
 from geomon.intake import Intake, Raw
 from geomon.operations.canary import Canaries, CanaryNotes, canary_event, noted
 from geomon.replay import Replay

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from geomon.alerts import KINDS, PHASES
-from geomon.events import REASONS
 from geomon.operations.metrics import METRICS, Metrics
+from geomon.refusals import REASONS
 
 UNITS = ("_seconds", "_total", "_info", "_messages", "_events", "_alerts", "_people", "_ok")
 

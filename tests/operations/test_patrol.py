@@ -12,10 +12,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from realkafka import create_topics, forget_topics
 
+from geomon.decoding import decode
 from geomon.embedded.kafka import KafkaCluster
 from geomon.embedded.redis import EmbeddedRedis
 from geomon.errors import UnavailableError
-from geomon.events import Canary, decode
+from geomon.events import Canary
 from geomon.operations.canary import canary_event
 from geomon.operations.metrics import Metrics
 from geomon.operations.patrol import Patrol

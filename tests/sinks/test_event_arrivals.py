@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from geomon.events import decode
+from geomon.decoding import decode
 from geomon.intake import Intake, Raw
 from geomon.sinks.events import _arrived_s
 from geomon.zones.index import ZoneIndex

@@ -25,10 +25,10 @@ from realkafka import NEWEST, OLDER, forget_topics, real_kafka
 
 from geomon.cases import CASES
 from geomon.cluster import Cluster
+from geomon.decoding import decode
 from geomon.embedded.house import PARTITIONS, embedded_worker
 from geomon.embedded.kafka import KafkaCluster
 from geomon.embedded.redis import EmbeddedRedis
-from geomon.events import decode
 from geomon.settings import Settings
 from geomon.topics import ALERTS, EVENTS, differences, wanted
 from geomon.zones.index import ZoneIndex

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geomon.core.person import Person, freeze
+from geomon.decoding import decode
 from geomon.errors import Refusal, StateError
-from geomon.events import decode
 from geomon.intake import Intake
 from geomon.replay import Replay
 from geomon.settings import Settings, rules_from

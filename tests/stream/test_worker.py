@@ -28,10 +28,11 @@ from redis.asyncio import Redis
 
 from geomon.alerts import KINDS
 from geomon.cases import CASES
+from geomon.decoding import decode
 from geomon.embedded.house import embedded_parts, embedded_worker
 from geomon.errors import UnavailableError
-from geomon.events import REASONS, decode
 from geomon.intake import Raw
+from geomon.refusals import REASONS
 from geomon.settings import Settings, rules_from
 from geomon.topics import ALERTS, EVENTS, REJECTED
 from geomon.zones.index import ZoneIndex

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from geomon.cli import main
-from geomon.events import Upload, decode
+from geomon.decoding import decode
+from geomon.events import Upload
 
 GPX = """<gpx version="1.1" xmlns="http://www.topografix.com/GPX/1/1"><trk><trkseg>
 <trkpt lat="22.544" lon="114.0581"><time>2024-02-13T01:31:05Z</time></trkpt>
