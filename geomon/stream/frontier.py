@@ -35,11 +35,13 @@ class Frontier:
         ready = set()
         for tp in consumer.events():
             roll = self._desk.rolls.get(tp.partition)
-            end = consumer.highwater(tp)
-            if roll is None or end is None or now_s() - consumer.fetched_s(tp) > _STALE_S:
+            end, committed = consumer.highwater(tp), consumer.committed(tp)
+            if roll is None or end is None or committed is None:
+                continue
+            if now_s() - consumer.fetched_s(tp) > _STALE_S:
                 continue
             # Before the first message since the assignment, what had been committed counts.
-            read = max(roll.ledger.done + 1, consumer.committed(tp))
+            read = max(roll.ledger.done + 1, committed)
             if read >= end or await self._is_read_to(tp, end, roll, consumer):
                 ready.add(tp.partition)
         return ready

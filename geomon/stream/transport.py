@@ -79,6 +79,7 @@ class Consumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._expected: dict[TP, int] = {}  # offset that comes next; not there = do not hand on
+        self._begun: dict[TP, int] = {}  # what was committed when that became known
         self._gaps: dict[TP, tuple[int, int]] = {}  # how often it did not come, and which
         self._seeking = asyncio.Lock()
         super().__init__(*args, **kwargs)
@@ -96,9 +97,13 @@ class Consumer(driver.Consumer):
         """Give the partitions of the events that are assigned."""
         return [tp for tp in self.assignment() if tp.topic == self._desk.events]
 
-    def committed(self, tp: TP) -> int:
-        """Give the offset from which a partition was read on when it was assigned."""
-        return self._committed_offset.get(tp) or 0
+    def committed(self, tp: TP) -> int | None:
+        """Give what was committed of a partition when it was assigned; None = not known yet.
+
+        Not what Faust has of it: that is taken away as soon as the partition is, while messages
+        from before are still on their way.
+        """
+        return self._begun.get(tp)
 
     async def perform_seek(self) -> None:
         """Go back to what is committed, and to the beginning where nothing is.
@@ -118,6 +123,7 @@ class Consumer(driver.Consumer):
             begins = {tp: found[tp] or first.get(tp) or 0 for tp in tps}
             for tp in tps:
                 self._committed_offset[tp] = found[tp] or None
+            self._begun = {tp: found[tp] or 0 for tp in tps}
             # Before the seek: what comes right after it must not meet the offsets from before.
             self._expected = dict(begins)
             self._gaps.clear()
@@ -138,6 +144,7 @@ class Consumer(driver.Consumer):
     def forget_position(self) -> None:
         """Hand on no more events until it is known again from where on."""
         self._expected = {}
+        self._begun = {}
 
     async def _commit_offsets(
         self, offsets: Mapping[TP, int], start_new_transaction: bool = True
@@ -156,7 +163,7 @@ class Consumer(driver.Consumer):
     def start_committing(self, tp: TP) -> None:
         """Let offsets be committed that are lower than before: the topic was made anew."""
         end = self.highwater(tp)
-        if end is not None and self.committed(tp) > end:
+        if end is not None and self._begun.get(tp, 0) > end:
             self.log.warning("%s/%d was made anew: offsets count from 0 again", *tp)
             self._committed_offset[tp] = None
 

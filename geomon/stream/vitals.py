@@ -227,9 +227,9 @@ class Vitals:
         consumer, lag = self._worker.consumer, {}
         for tp in consumer.events():
             roll, end = self._desk.rolls.get(tp.partition), consumer.highwater(tp)
-            if roll is not None and end is not None:
-                read = max(roll.ledger.done + 1, consumer.committed(tp))
-                lag[tp.partition] = max(0, end - read)
+            committed = consumer.committed(tp)
+            if roll is not None and end is not None and committed is not None:
+                lag[tp.partition] = max(0, end - max(roll.ledger.done + 1, committed))
         return lag
 
     def _check_partitions(self) -> Check:

@@ -204,7 +204,9 @@ class Worker:
                     first.setdefault(raw.partition, raw.offset)
                 for partition, offset in first.items():
                     await self._admit(partition)
-                    self._follow(partition, offset)
+                    if epoch == self._inbox.epoch:
+                        self._follow(partition, offset)
+                # Else partitions have moved meanwhile: these messages will be read again.
                 if epoch == self._inbox.epoch:
                     with self.vitals.judging(batch):
                         await self._tell(self.desk.judge(batch))
@@ -248,7 +250,7 @@ class Worker:
             ready = await self._frontier.read_to_end(self.consumer)
             for partition in ready:
                 await self._admit(partition)
-            if epoch == self._inbox.epoch:  # else partitions have moved meanwhile
+            if epoch == self._inbox.epoch:  # likewise
                 await self._tell(self.desk.let_time_come(ready, time_s, self.settings.batch_most))
 
     async def _reread(self) -> None:
@@ -329,13 +331,12 @@ class Worker:
         people whose leave and open alerts are known: departures that were told would be told anew,
         and leaves would be breaches.
         """
-        roll = self.desk.rolls.get(partition)
-        if roll is None or roll.is_admitted:
-            return  # it has moved away, or is known
+        roll, tp = self.desk.rolls.get(partition), TP(EVENTS, partition)
+        epoch, committed = self._inbox.epoch, self.consumer.committed(tp)
+        if roll is None or roll.is_admitted or committed is None:
+            return  # it has moved away, or is known, or is moving
         if self.people.failure:
             raise self.people.failure
-        tp = TP(EVENTS, partition)
-        committed = self.consumer.committed(tp)
         wanted = roll.marker.people if roll.marker else 0
         if (committed and roll.marker is None) or roll.ledger.kept < wanted:
             raise StateError(
@@ -344,6 +345,8 @@ class Worker:
                 f"before offset {committed} have been judged; {REMEDY}"
             )
         first = (await self.consumer.earliest_offsets(tp)).get(tp) or 0
+        if epoch != self._inbox.epoch:
+            return  # it has moved meanwhile, and something else may be committed when it comes back
         roll.follows = max(first, committed, roll.ledger.done + 1)
         if committed and first > committed:
             # Nothing brings them back, but somebody has to know.

@@ -24,6 +24,8 @@ from mainjob import (
 )
 
 from geomon.embedded.house import embedded_parts, embedded_worker
+from geomon.stream.inbox import Inbox
+from geomon.stream.worker import Worker
 from geomon.topics import EVENTS, REJECTED
 from geomon.zones.index import ZoneIndex
 
@@ -105,3 +107,50 @@ def test_the_consumer_seeks_in_the_thread_that_fetches(
 
     run(main)
     assert get_ident() not in threads
+
+
+def test_messages_on_their_way_when_their_partition_is_taken_away(zones: ZoneIndex) -> None:
+    """Faust forgets at once what was committed; they do not seem to follow a gap then."""
+    raws = [raw for raw in everything() if b'"SZ-0101"' in raw.data]
+    assert raws
+    whose = b"SZ-0101"
+
+    async def send(settings: Any, messages: list[bytes]) -> None:
+        async with producer_of(settings) as producer:
+            for message in messages:
+                await producer.send(EVENTS, message, key=whose)
+            await producer.flush()
+
+    async def main() -> None:
+        async with embedded_parts(RECORDING) as settings:
+            await send(settings, [raws[0].data] * 50)
+            async with embedded_worker(settings, zones) as worker:
+                await judged(worker, 50)
+            worker = Worker(settings, zones)
+            async with worker.running():
+                consumer: Any = worker.app.consumer
+                inbox = worker._inbox
+
+                async def known() -> list[int | None]:
+                    return [consumer.committed(tp) for tp in consumer.events()]
+
+                assert 50 in await eventually(known, any)
+                async with worker._lock:  # no judging for the moment
+                    await send(settings, [raws[0].data] * 3)
+
+                    async def taken() -> bool:
+                        return any(at >= 53 for at in consumer._expected.values())
+
+                    await eventually(taken, bool)
+                    await eventually(lambda: _length(inbox), lambda length: not length)
+                    # As Faust does before it tells anybody that partitions move.
+                    for tp in consumer.events():
+                        consumer._committed_offset.pop(tp, None)
+                await judged(worker, 3)
+                assert worker.failure is None
+
+    run(main)
+
+
+async def _length(inbox: Inbox) -> int:
+    return len(inbox)
