@@ -238,7 +238,7 @@ class Settings:
         6.5,
         "nats",
         "Evidence it takes to believe that somebody surely inside has left.",
-        least=0.05,
+        least=0.001,
     )
     settle_s: int = _setting(
         45, "s", "How long fixes from a device's memory are gathered before judging.", least=0

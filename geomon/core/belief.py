@@ -65,9 +65,9 @@ _PLACE_WEIGHT = 3.0
 #: Places remembered of one stay: enough for weeks of travel, bounded for the sake of the state.
 _MOST_RUNS = 64
 
-_WIFI = SOURCE_CODE["wifi"]
+_WIFI, _CELL = SOURCE_CODE["wifi"], SOURCE_CODE["cell"]
 #: One position outside by these is never enough.
-_NEVER_ALONE = (_WIFI, SOURCE_CODE["cell"])
+_NEVER_ALONE = (_WIFI, _CELL)
 #: How long the same wrong place may come again. Satellite positions (out of a cache) and masts are
 #: the very same then; a position by WiFi is worked out anew each time.
 _GHOST_S = _MOVED_HOUSE_S = 2 * 3600
@@ -123,7 +123,7 @@ def take(belief: Belief, item: Item | Mark, tuning: Tuning = CITY) -> Stay | Non
         belief.runs = _seen(belief.runs, place, time_s)
     doubted, alone = doubted and leaning > 0, weight
     if doubted:
-        weight = _beyond_doubt(belief, weight, tuning) * news * _news_of_wifi(belief, item)
+        weight = _beyond_doubt(belief, weight, source, tuning) * news * _news_of_wifi(belief, item)
         if not weight:
             return None
     if weight >= tuning.doubt:
@@ -230,11 +230,13 @@ def _contradict(belief: Belief) -> None:
     belief.sightings = ()
 
 
-def _beyond_doubt(belief: Belief, weight: float, tuning: Tuning) -> float:
+def _beyond_doubt(belief: Belief, weight: float, source: int, tuning: Tuning) -> float:
     """Give what is left of evidence of having left, of someone believed inside (nats)."""
-    if belief.label != INSIDE or weight >= tuning.clear:
+    doubt = tuning.doubt_of_cells if source == _CELL else tuning.doubt
+    clear = doubt * tuning.clear / tuning.doubt
+    if belief.label != INSIDE or weight >= clear:
         return weight
-    return max((weight - tuning.doubt) * tuning.clear / (tuning.clear - tuning.doubt), 0.0)
+    return max((weight - doubt) * clear / (clear - doubt), 0.0)
 
 
 def faded(log_odds: float, elapsed_s: float, weight: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import NamedTuple
 
 __all__ = ["CEILING", "CITY", "CLEAR", "DOUBT", "SURE", "Tuning"]
@@ -13,8 +14,9 @@ DOUBT = 2.0  # 88 %: it does not count
 SECOND = 2.0
 
 #: Who asks for less evidence than this would rather be told of much that is nothing: doubts shrink
-#: along with what is asked for, down to hardly any. Then a first position by WiFi or cell decides
-#: when nothing has pointed inside for so long, for it may be the only one of a whole absence.
+#: along with what is asked for (by its root: at half a nat 30 m beyond the line still take more
+#: than the claimed 30 m of accuracy), those of cells more slowly. Then a first position by WiFi or
+#: cell decides when nothing has pointed inside for so long: it may be the only one of an absence.
 _DOUBTED_FROM_NATS = 3.0
 _ALONE_S = 1_800.0
 _NEVER_S = float("inf")
@@ -28,6 +30,7 @@ class Tuning(NamedTuple):
     doubtful: bool = True  # weak evidence of having left is doubted
     doubt: float = DOUBT
     clear: float = CLEAR
+    doubt_of_cells: float = DOUBT
     second: float = SECOND  # left to be said by another, after a first position by WiFi or cell
     alone_s: float = _NEVER_S  # but not when nothing has pointed inside for so long
 
@@ -36,11 +39,13 @@ class Tuning(NamedTuple):
         """Give one that asks for so much evidence before someone surely inside has left."""
         ceiling = evidence_nats * CEILING / (CEILING + SURE)
         part = min(evidence_nats / _DOUBTED_FROM_NATS, 1.0)
+        doubted = sqrt(part)
         return cls(
             ceiling,
             evidence_nats - ceiling,
-            doubt=DOUBT * part,
-            clear=CLEAR * part,
+            doubt=DOUBT * doubted,
+            clear=CLEAR * doubted,
+            doubt_of_cells=DOUBT * sqrt(doubted),
             second=SECOND * part,
             alone_s=_ALONE_S * part / (1 - part) if part < 1 else _NEVER_S,
         )

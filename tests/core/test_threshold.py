@@ -32,12 +32,13 @@ def test_what_is_asked_for_is_what_it_takes(nats: float) -> None:
     assert tuning.ceiling + tuning.sure == pytest.approx(nats)
     assert 0 < tuning.sure < tuning.ceiling, "a label is reached before belief is as sure as may be"
     assert 0 < tuning.doubt < tuning.clear
+    assert tuning.doubt <= tuning.doubt_of_cells <= CITY.doubt, "a mast stays wrong for long"
 
 
 def test_doubts_shrink_for_whoever_asks_for_little_and_never_grow() -> None:
     doubts = [Tuning.asking(nats).doubt for nats in (0.05, 0.5, 1.0, 2.0, 3.0, 6.5, 10.0)]
     assert doubts == sorted(doubts)
-    assert doubts[0] < 0.05
+    assert doubts[0] < 0.2 * CITY.doubt
     assert doubts[-3:] == [CITY.doubt] * 3
 
 

@@ -32,7 +32,7 @@ from .cases import SOURCES, Fixes, Spell
 __all__ = ["LEAD_S", "POINTS", "Geomon", "operating_points"]
 
 #: Thresholds of the curve, nats; the standard one is `Rules().evidence_nats`.
-POINTS = (0.05, 0.2, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0)
+POINTS = (0.001, 0.05, 0.2, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0)
 #: What is gone through around each position outside: a day reaches the horizon.
 LEAD_S = 24 * 3600
 _AHEAD_S = 300  # how far a device's clock may be ahead, as in intake
