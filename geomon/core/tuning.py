@@ -14,9 +14,10 @@ DOUBT = 2.0  # 88 %: it does not count
 SECOND = 2.0
 
 #: Who asks for less evidence than this would rather be told of much that is nothing: doubts shrink
-#: along with what is asked for (by its root: at half a nat 30 m beyond the line still take more
-#: than the claimed 30 m of accuracy), those of cells more slowly. Then a first position by WiFi or
-#: cell decides when nothing has pointed inside for so long: it may be the only one of an absence.
+#: along with what is asked for, by its root (at half a nat one satellite fix 11 m beyond the line
+#: is enough that claims 10 m, or 18 m that claims 30), those of cells more slowly. Then a first
+#: position by WiFi or cell decides when nothing has pointed inside for so long: it may be the only
+#: one of a whole absence.
 _DOUBTED_FROM_NATS = 3.0
 _ALONE_S = 1_800.0
 _NEVER_S = float("inf")
