@@ -66,7 +66,7 @@ _PLACE_WEIGHT = 3.0
 _MOST_RUNS = 64
 
 _WIFI, _CELL = SOURCE_CODE["wifi"], SOURCE_CODE["cell"]
-#: One position outside by these is never enough.
+#: One position outside by these is never enough, unless little is asked for (`Tuning.alone_s`).
 _NEVER_ALONE = (_WIFI, _CELL)
 #: How long the same wrong place may come again. Satellite positions (out of a cache) and masts are
 #: the very same then; a position by WiFi is worked out anew each time.
