@@ -205,6 +205,9 @@ class Consumer(driver.Consumer):
         if moving:
             # Partitions are moving. What was fetched is given up, and will be fetched again.
             await self._seek_while_moving()
+        elif not self._begun.keys() >= set(self.events()):
+            # Deadlines wait for it, too, and no event may come for hours.
+            await self._seek_while_moving()
         for tp, batch in records.items():
             moving |= not self.flow_active or generation != self.app.consumer_generation_id
             if not moving and (active is None or tp in active or tp in self._buffered_partitions):
