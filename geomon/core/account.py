@@ -56,7 +56,7 @@ _STANDS_AGAINST: Mapping[str, Mapping[str, object]] = {
 #: Differences below this are rounding.
 _SAME = 0.005
 #: Nothing is too sure, and nothing needs a second.
-_FREE = Tuning(ceiling=1e3, second=-1e3)
+_NO_CEILING, _NO_SECOND = 1e3, -1e3
 #: A history's pieces are kept one a minute, device and side: None is plainly inside.
 _Key = tuple[int, int, bool | None]
 
@@ -184,8 +184,8 @@ def _counted(before: Belief, item: Item | Mark, tuning: Tuning, word: str) -> fl
     if word != "doubtful" and other.label == INSIDE:
         other.label = UNKNOWN
     free = tuning._replace(
-        ceiling=tuning.ceiling if word == "ceiling" else _FREE.ceiling,
-        second=tuning.second if word == "alone" and before.leaning <= 0 else _FREE.second,
+        ceiling=tuning.ceiling if word == "ceiling" else _NO_CEILING,
+        second=tuning.second if word == "alone" and before.leaning <= 0 else _NO_SECOND,
     )
     taken = item if word == "not_asked" else item._replace(device=1)
     after = copy(other)

@@ -233,10 +233,9 @@ def _contradict(belief: Belief) -> None:
 def _beyond_doubt(belief: Belief, weight: float, source: int, tuning: Tuning) -> float:
     """Give what is left of evidence of having left, of someone believed inside (nats)."""
     doubt = tuning.doubt_of_cells if source == _CELL else tuning.doubt
-    clear = doubt * tuning.clear / tuning.doubt
-    if belief.label != INSIDE or weight >= clear:
+    if belief.label != INSIDE:
         return weight
-    return max((weight - doubt) * clear / (clear - doubt), 0.0)
+    return min(weight, max(2 * (weight - doubt), 0.0))
 
 
 def faded(log_odds: float, elapsed_s: float, weight: float) -> float:

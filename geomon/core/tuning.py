@@ -9,8 +9,8 @@ __all__ = ["CEILING", "CITY", "CLEAR", "DOUBT", "SURE", "Tuning"]
 
 CEILING = 3.5  # 97 %: more certainty would only delay the next turn
 SURE = 3.0  # 95 %
-CLEAR = 4.0  # 98 %: evidence of having left counts in full
-DOUBT = 2.0  # 88 %: it does not count
+DOUBT = 2.0  # 88 %: evidence of having left does not count
+CLEAR = 2 * DOUBT  # 98 %: it counts in full
 SECOND = 2.0
 
 #: Who asks for less evidence than this would rather be told of much that is nothing: doubts shrink
@@ -29,8 +29,7 @@ class Tuning(NamedTuple):
     ceiling: float = CEILING
     sure: float = SURE
     doubtful: bool = True  # weak evidence of having left is doubted
-    doubt: float = DOUBT
-    clear: float = CLEAR
+    doubt: float = DOUBT  # up to here it does not count, from twice as much on in full
     doubt_of_cells: float = DOUBT
     second: float = SECOND  # left to be said by another, after a first position by WiFi or cell
     alone_s: float = _NEVER_S  # but not when nothing has pointed inside for so long
@@ -45,7 +44,6 @@ class Tuning(NamedTuple):
             ceiling,
             evidence_nats - ceiling,
             doubt=DOUBT * doubted,
-            clear=CLEAR * doubted,
             doubt_of_cells=DOUBT * sqrt(doubted),
             second=SECOND * part,
             alone_s=_ALONE_S * part / (1 - part) if part < 1 else _NEVER_S,

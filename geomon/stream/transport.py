@@ -202,11 +202,10 @@ class Consumer(driver.Consumer):
         if records is None or self.should_stop:
             return
         moving = not self.flow_active
-        if moving:
-            # Partitions are moving. What was fetched is given up, and will be fetched again.
-            await self._seek_while_moving()
-        elif not self._begun.keys() >= set(self.events()):
-            # Deadlines wait for it, too, and no event may come for hours.
+        if moving or not self._begun.keys() >= set(self.events()):
+            # Partitions are moving. What was fetched is given up, and will be fetched again. Where
+            # from on is asked for even when nothing was: deadlines wait for it, and no event may
+            # come for hours.
             await self._seek_while_moving()
         for tp, batch in records.items():
             moving |= not self.flow_active or generation != self.app.consumer_generation_id

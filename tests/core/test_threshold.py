@@ -31,8 +31,7 @@ def test_what_is_asked_for_is_what_it_takes(nats: float) -> None:
     tuning = Tuning.asking(nats)
     assert tuning.ceiling + tuning.sure == pytest.approx(nats)
     assert 0 < tuning.sure < tuning.ceiling, "a label is reached before belief is as sure as may be"
-    assert 0 < tuning.doubt < tuning.clear
-    assert tuning.doubt <= tuning.doubt_of_cells <= CITY.doubt, "a mast stays wrong for long"
+    assert 0 < tuning.doubt <= tuning.doubt_of_cells <= CITY.doubt, "a mast stays wrong for long"
 
 
 def test_doubts_shrink_for_whoever_asks_for_little_and_never_grow() -> None:
