@@ -271,10 +271,10 @@ def test_what_the_broker_kept_from_before_is_no_word_of_now(tmp_path: Path) -> N
 
 
 @pytest.fixture
-def own_topics(kafka: KafkaCluster) -> Iterator[KafkaCluster]:
+def own_topics(kafka: KafkaCluster) -> KafkaCluster:
     asyncio.run(forget_topics(kafka.bootstrap))  # of those who came before
     asyncio.run(create_topics(kafka.bootstrap, TOPICS))
-    yield kafka
+    return kafka
 
 
 async def seen(bootstrap: str) -> list[str]:

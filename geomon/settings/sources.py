@@ -1,0 +1,194 @@
+"""Where settings come from, each layer over the one before: a file, the environment, flags.
+
+The file is TOML; in the environment a setting is `GEOMON_` and its name in capitals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from geomon.core.plans import LEVELS
+from geomon.errors import SettingsError
+from geomon.settings.table import Settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+
+__all__ = ["Sourced", "WatchedSettings", "load"]
+
+DEFAULT_FILE = Path("geomon.toml")
+
+_LEVELS = ", ".join(LEVELS)
+_DAY_H, _MOST_OFFSET_H = 24, 14
+_LONGEST_ASKED_S = 3600
+
+
+@dataclass(frozen=True)
+class Sourced:
+    """A setting's value and where it came from."""
+
+    name: str
+    value: Any
+    unit: str
+    source: str
+    meaning: str
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> tuple[Settings, list[Sourced]]:
+    """Read the settings; flags that are None count as not given.
+
+    Raises `SettingsError` for an unknown name, a value that does not parse or is out of range, or
+    a settings file that is missing though it was named.
+    """
+    named = _named_file(file, environment)
+    in_file = _read_file(named or DEFAULT_FILE, must_exist=named is not None)
+    fields = {f.name: f for f in dataclasses.fields(Settings)}
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    layers: list[tuple[str, Mapping[str, Any]]] = [
+        (str(named or DEFAULT_FILE), in_file),
+        ("environment", _from_environment(environment, set(fields))),
+        ("flag", {k: v for k, v in (flags or {}).items() if v is not None}),
+    ]
+    for source, layer in layers:
+        for name, value in layer.items():
+            if name not in fields:
+                raise SettingsError(f"{source}: no setting is called {name}")
+            values[name] = _parse(fields[name], value, source)
+            sources[name] = source
+    settings = Settings(**values)
+    _check(settings)
+    table = [
+        Sourced(
+            name,
+            getattr(settings, name),
+            f.metadata["unit"],
+            sources.get(name, "default"),
+            f.metadata["meaning"],
+        )
+        for name, f in fields.items()
+    ]
+    return settings, table
+
+
+class WatchedSettings:
+    """Settings that are read again when their file has changed, with the same flags over them."""
+
+    def __init__(
+        self,
+        flags: Mapping[str, Any] | None = None,
+        *,
+        file: Path | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._flags, self._environment = flags, environment
+        self._file = _named_file(file, environment)
+        self._stamp = self._look()
+        self.settings, _ = self._load()
+
+    def again(self) -> Settings | None:
+        """Give the settings if the file is another than at the last look, None otherwise.
+
+        Raises `SettingsError`, once for each change, when they cannot be used.
+        """
+        stamp = self._look()
+        if stamp == self._stamp:
+            return None
+        self._stamp = stamp
+        self.settings, _ = self._load()
+        return self.settings
+
+    def _load(self) -> tuple[Settings, list[Sourced]]:
+        return load(self._flags, file=self._file, environment=self._environment)
+
+    def _look(self) -> tuple[int, int, int]:
+        try:
+            found = (self._file or DEFAULT_FILE).stat()
+        except OSError:
+            return (0, 0, 0)
+        # Editors write a new file and rename it: the inode tells, where times are too coarse.
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _named_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
+    return file or (Path(environment["GEOMON_CONFIG"]) if "GEOMON_CONFIG" in environment else None)
+
+
+def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    if not path.exists():
+        if must_exist:
+            raise SettingsError(f"no settings file {path}")
+        return {}
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{path}: {error}") from None
+    return values
+
+
+def _from_environment(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
+    """Settings in the environment. Other GEOMON_ variables (GEOMON_TEST_DATA, say) are not ours."""
+    found = {name: environment.get(f"GEOMON_{name.upper()}") for name in known}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _check(settings: Settings) -> None:
+    """Check what one setting alone does not say; raises `SettingsError`."""
+    if not -_MOST_OFFSET_H <= settings.utc_offset_h <= _MOST_OFFSET_H:
+        raise SettingsError(f"utc_offset_h must be between -{_MOST_OFFSET_H} and {_MOST_OFFSET_H}")
+    for name in ("check_ins", "ask_interval_s", "asks_a_day"):
+        if any(number != round(number) for number in getattr(settings, name)):
+            raise SettingsError(f"{name} must be whole numbers")
+    if max(settings.ask_interval_s) > _LONGEST_ASKED_S:
+        raise SettingsError(f"ask_interval_s must be at most {_LONGEST_ASKED_S} s")
+    for begin_h, end_h in zip(settings.check_in_from_h, settings.check_in_until_h, strict=True):
+        if not begin_h < end_h <= _DAY_H:
+            raise SettingsError(
+                f"check_in_from_h must be before check_in_until_h, and that at most {_DAY_H}"
+            )
+
+
+def _parse(f: dataclasses.Field[Any], value: Any, source: str) -> Any:
+    kind = {
+        "str": str,
+        "int": int,
+        "float": float,
+        "list[str]": list[str],
+        "list[float]": list[float],
+    }[str(f.type)]
+    if kind in (list[str], list[float]) and not isinstance(value, list):
+        value = [part for part in str(value).split(",") if part]
+    try:
+        parsed: Any = msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{source}: {f.name}: {error}") from None
+    if f.metadata["levels"]:
+        if len(parsed) == 1:
+            parsed *= len(LEVELS)
+        if len(parsed) != len(LEVELS):
+            raise SettingsError(f"{source}: {f.name}: one value, or one for each of {_LEVELS}")
+    least, among = f.metadata["least"], f.metadata["among"]
+    values = parsed if isinstance(parsed, list) else [parsed]
+    if not all(math.isfinite(v) for v in values if isinstance(v, float)):
+        raise SettingsError(f"{source}: {f.name} must be a finite number")
+    if least is not None and not all(v >= least for v in values):
+        raise SettingsError(f"{source}: {f.name} must be at least {least} {f.metadata['unit']}")
+    if among and parsed not in among:
+        raise SettingsError(f"{source}: {f.name} must be one of {', '.join(among)}")
+    return parsed
