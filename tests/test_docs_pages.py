@@ -98,7 +98,7 @@ def test_the_session_of_the_readme_prints_what_it_shows(
         "PATH": f"{geomon.parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "PYTHONIOENCODING": "utf-8",
-        "COLUMNS": "120",
+        "COLUMNS": "40",  # in a pipe no line is folded
         "GEOMON_REDIS": alerted_redis[0],
     }
     for command, shown in transcript("README.md"):

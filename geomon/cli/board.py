@@ -10,6 +10,7 @@ import click
 from rich.cells import cell_len
 
 from geomon.alerts import KINDS, REASONS
+from geomon.cli.output import printable
 from geomon.commands import ASK_REASONS
 
 __all__ = ["alert_line", "command_line", "heading"]
@@ -77,7 +78,7 @@ def _row(cells: Sequence[str], colour: Mapping[str, Any] | None = None) -> str:
     """One line; `colour` is for the second and third cell. Control characters are made visible."""
     row = []
     for at, (text, (_, width)) in enumerate(zip(cells, COLUMNS, strict=True)):
-        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+        shown = printable(text)
         padded = shown + " " * (width - cell_len(shown))
         row.append(click.style(padded, **colour) if colour and at in (1, 2) else padded)
     return "  ".join(row).rstrip()

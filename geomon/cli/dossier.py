@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from geomon.cli.options import Time, city_option, config_option
-from geomon.cli.output import json_option, print_rows, talk
+from geomon.cli.output import json_option, print_rows, printable, talk
 from geomon.cli.reading import lines_of
 from geomon.core.rules import Rules
 from geomon.dossier import Dossier, Record, dossier_of
@@ -184,21 +183,14 @@ def _print(
     else:
         words = Wording(names, rules.utc_offset_s)
         for table in tables(found, words, most=MOST_LISTED):
-            click.secho(f"\n{_clean(table.title)}", bold=True)
+            click.secho(f"\n{printable(table.title)}", bold=True)
             if table.rows:
-                columns = table.columns
-                rows = [{c: escape(_clean(row[c])) for c in columns} for row in table.rows]
-                print_rows(rows, as_json=False, columns=columns)
+                print_rows(table.rows, as_json=False, columns=table.columns)
             if table.left_out:
                 click.echo(f"… and {table.left_out:,} earlier (--json lists them all)")
         click.echo()
         for note in notes(found):
             _say(note)
-
-
-def _clean(text: str) -> str:
-    """What came over the wire must not steer the terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _say(text: str) -> None:

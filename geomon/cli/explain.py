@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from geomon.alerts import REASONS, episode_id, iso_utc
 from geomon.cli.options import Time, city_option, config_option
-from geomon.cli.output import json_option, print_rows, talk
+from geomon.cli.output import json_option, print_rows, printable, talk
 from geomon.cli.reading import lines_of
 from geomon.cloudevent import exact
 from geomon.core.account import LABELS, WHY, Entry, account, deciding, probability
@@ -165,7 +165,7 @@ def _print(
             print_rows((_row(decision, entry) for entry in entries), as_json=True)
             continue
         local = timezone(timedelta(seconds=rules.utc_offset_s))
-        click.secho(_clean(_heading(decision, local)), bold=True)
+        click.secho(printable(_heading(decision, local)), bold=True)
         if person.settle_s:
             when = datetime.fromtimestamp(person.settle_s, local)
             talk.print(f"fixes from a memory are being gathered, to be judged {when:%H:%M:%S}")
@@ -251,7 +251,7 @@ def _line(entry: Entry, local: timezone) -> dict[str, str]:
     if clue is not None:
         more = f" +{entry.fixes - 1}" if entry.fixes > 1 else ""
         return line | {
-            "fix": _clean(f"{clue.device} {clue.source}{more}"),
+            "fix": printable(f"{clue.device} {clue.source}{more}"),
             "±m": f"{clue.accuracy_m:.0f}",
             "out_m": f"{clue.distance_m:.0f}",
             "place": clue.place,
@@ -279,8 +279,3 @@ def _explain_words(met: set[str], rules: Rules) -> None:
         if word in met:
             english, chinese = WHY[word]
             talk.print(f"  {word.replace('_', ' ')}: {english} {chinese}", soft_wrap=True)
-
-
-def _clean(text: str) -> str:
-    """What came over the wire must not steer the terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -10,11 +10,15 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
-__all__ = ["json_option", "print_rows", "reading_bar", "talk"]
+__all__ = ["json_option", "print_rows", "printable", "reading_bar", "talk"]
 
 #: Talk and progress go here, so that stdout stays clean for data.
 talk = Console(emoji=False, stderr=True, highlight=False)
+
+#: Wider than any row; a table takes only what it needs.
+_UNFOLDED = 100_000
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
@@ -22,7 +26,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON obj
 def print_rows(
     rows: Iterable[Mapping[str, Any]], *, as_json: bool, columns: Sequence[str] | None = None
 ) -> None:
-    """Print rows (mappings with the same keys) as a table, or as JSON lines when `as_json`."""
+    """Print rows (mappings with the same keys) as a table, or as JSON lines when `as_json`.
+
+    A table is folded to a terminal's width; in a pipe or a file each row is one line.
+    """
     if as_json:
         for row in rows:
             click.echo(msgspec.json.encode(row).decode())
@@ -36,8 +43,18 @@ def print_rows(
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*("" if row.get(c) is None else str(row[c]) for c in columns))
-    Console(emoji=False, highlight=False).print(table)
+        cells = ("" if row.get(c) is None else str(row[c]) for c in columns)
+        # `Text`: brackets in somebody's data are no markup.
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    console = Console(emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = _UNFOLDED
+    console.print(table)
+
+
+def printable(text: str) -> str:
+    """Make control characters visible: what came over the wire must not steer a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def reading_bar(*, shown: bool) -> Progress:

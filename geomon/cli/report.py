@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
 
 from geomon.cli.options import Time, config_option
 from geomon.cli.output import json_option, print_rows, talk
@@ -140,20 +139,12 @@ def _print_tables(found: Report, names: Mapping[str, str]) -> None:
     click.echo(f"{period(found)}, {found.alerts:,} alerts read")
     for section in sections(found, names, most=MOST_LISTED):
         click.secho(f"\n{section.title}", bold=True)
-        print_rows(
-            [{column: _shown(cell) for column, cell in row.items()} for row in section.rows],
-            as_json=False,
-        )
+        print_rows(section.rows, as_json=False)
         if section.left_out:
             click.echo(f"… and {section.left_out:,} more (--json lists them all)")
     click.echo()
     for note in notes(found):
         talk.print(note, markup=False, soft_wrap=True)
-
-
-def _shown(cell: str) -> str:
-    """What came over the wire must steer neither the terminal nor the table."""
-    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell))
 
 
 def _district_names(settings: Settings) -> Mapping[str, str]:

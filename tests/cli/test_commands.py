@@ -263,6 +263,16 @@ def test_config_show_tells_value_unit_and_source() -> None:
     assert rows["check_in_seed"]["value"] == "geomon"
 
 
+def test_a_table_shows_a_value_as_it_stands_and_whole() -> None:
+    """Brackets are no markup, control characters steer nothing, and no line is folded."""
+    value = f"[/nothing] [red]{'folder' * 30}\x1b[31m\n"
+    done = geomon("config", "show", GEOMON_DATA_DIR=value, COLUMNS="40")
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.decode().splitlines() if line.startswith("data_dir "))
+    assert f"[/nothing] [red]{'folder' * 30}\ufffd[31m\ufffd" in line
+    assert line.rstrip().endswith("Where a worker keeps its local files.")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
