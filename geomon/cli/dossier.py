@@ -20,7 +20,7 @@ from geomon.dossier.wording import Wording
 from geomon.errors import SettingsError, UnavailableError, UserError
 from geomon.intake import Intake, Raw
 from geomon.settings import Settings, load, rules_from
-from geomon.sinks.redis import public_url
+from geomon.settings.secrecy import public_url
 from geomon.topics import EVENTS
 from geomon.wallclock import now_s
 from geomon.zones.index import ZoneIndex, zones_for

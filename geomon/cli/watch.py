@@ -28,8 +28,9 @@ from geomon.cli.output import json_option, talk
 from geomon.errors import UnavailableError
 from geomon.operations.canary import noted
 from geomon.settings import load
+from geomon.settings.secrecy import public_url
 from geomon.sinks.alertlog import connect
-from geomon.sinks.redis import log_key, public_url, why
+from geomon.sinks.redis import log_key, why
 
 __all__ = ["watch"]
 

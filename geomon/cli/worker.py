@@ -51,7 +51,8 @@ def _run(watched: WatchedSettings) -> None:
     # Faust is imported only where a stream is run.
     from redis.exceptions import RedisError  # noqa: PLC0415
 
-    from geomon.sinks.redis import public_url, why  # noqa: PLC0415
+    from geomon.settings.secrecy import public_url  # noqa: PLC0415
+    from geomon.sinks.redis import why  # noqa: PLC0415
     from geomon.stream.worker import Worker  # noqa: PLC0415
 
     service = Service("geomon")

@@ -25,7 +25,8 @@ from geomon.operations.brokerclock import steady_s
 from geomon.operations.canary import canary_event, noted
 from geomon.operations.probe import Probe
 from geomon.settings import Settings
-from geomon.sinks.redis import public_url, why
+from geomon.settings.secrecy import public_url
+from geomon.sinks.redis import why
 from geomon.topics import EVENTS, FoundTopics, differences, wanted
 from geomon.wallclock import now_s
 from geomon.zones.files import zone_directory

@@ -18,6 +18,7 @@ import msgspec
 
 from geomon.core.plans import LEVELS
 from geomon.errors import SettingsError
+from geomon.settings.secrecy import public_value
 from geomon.settings.table import Settings
 
 if sys.version_info >= (3, 11):
@@ -36,7 +37,7 @@ _LONGEST_ASKED_S = 3600
 
 @dataclass(frozen=True)
 class Sourced:
-    """A setting's value and where it came from."""
+    """A setting's value, as others may see it, and where it came from."""
 
     name: str
     value: Any
@@ -77,7 +78,7 @@ def load(
     table = [
         Sourced(
             name,
-            getattr(settings, name),
+            public_value(getattr(settings, name), f.metadata["secrecy"]),
             f.metadata["unit"],
             sources.get(name, "default"),
             f.metadata["meaning"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from geomon.settings.secrecy import PASSWORD, SECRET
+
 __all__ = ["Settings"]
 
 
@@ -16,6 +18,7 @@ def _setting(
     least: float | None = None,
     among: tuple[str, ...] = (),
     levels: bool = False,
+    secrecy: str = "",
 ) -> Any:
     metadata = {
         "unit": unit,
@@ -23,6 +26,7 @@ def _setting(
         "least": least,
         "among": among,
         "levels": levels,
+        "secrecy": secrecy,
     }
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
@@ -46,7 +50,9 @@ class Settings:
     city_extra: list[str] = _setting([], "files", "Polygons added to the city.")
     city_minus: list[str] = _setting([], "files", "Polygons taken out of the city.")
     kafka: str = _setting("127.0.0.1:9092", "host:port,…", "Kafka brokers.")
-    redis: str = _setting("redis://127.0.0.1:6379/0", "URL", "Redis that alerts go to.")
+    redis: str = _setting(
+        "redis://127.0.0.1:6379/0", "URL", "Redis that alerts go to.", secrecy=PASSWORD
+    )
     app_id: str = _setting("geomon", "name", "Consumer group and prefix of the state's changelog.")
     data_dir: str = _setting("geomon-data", "folder", "Where a worker keeps its local files.")
     clock: str = _setting(
@@ -119,7 +125,10 @@ class Settings:
         "", "host:port", "Where the gateway takes R16H bands; empty: nowhere."
     )
     gateway_mqtt: str = _setting(
-        "", "URL", "Broker that the gateway takes OwnTracks' MQTT from; empty: none."
+        "",
+        "URL",
+        "Broker that the gateway takes OwnTracks' MQTT from; empty: none.",
+        secrecy=PASSWORD,
     )
     gateway_mqtt_client: str = _setting(
         "",
@@ -227,7 +236,10 @@ class Settings:
         7.0, "days", "How long before a paper runs out that is told.", least=0
     )
     check_in_seed: str = _setting(
-        "geomon", "text", "Secret that check-in windows are drawn from: set one of your own."
+        "geomon",
+        "text",
+        "Secret that check-in windows are drawn from: set one of your own.",
+        secrecy=SECRET,
     )
     phone_report_min: list[float] = _levels([60, 30, 15], "min", "How often a phone reports.")
     band_report_min: list[float] = _levels([5, 2, 1], "min", "How often a wristband reports.")

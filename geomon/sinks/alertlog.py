@@ -15,7 +15,8 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from geomon.errors import SettingsError, UnavailableError
-from geomon.sinks.redis import log_key, public_url, why
+from geomon.settings.secrecy import public_url
+from geomon.sinks.redis import log_key, why
 
 __all__ = ["connect", "log_entries"]
 

@@ -34,7 +34,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
-from urllib.parse import urlsplit
 
 import msgspec
 from redis.asyncio import Redis
@@ -50,8 +49,9 @@ from redis.exceptions import (
 )
 
 from geomon.errors import SettingsError
+from geomon.settings.secrecy import public_url
 
-__all__ = ["RedisSink", "log_key", "public_url", "why"]
+__all__ = ["RedisSink", "log_key", "why"]
 
 log = logging.getLogger(__name__)
 
@@ -238,17 +238,6 @@ class RedisSink:
 def log_key(prefix: str = "geomon") -> str:
     """The stream that is the record of all alerts."""
     return f"{prefix}:alerts:log"
-
-
-def public_url(url: str) -> str:
-    """A URL fit for messages: without its password, and without query, which may hold one too."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(unreadable)"
-    user, at, host = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    return f"{parts.scheme}://{name}{colon and ':***'}{at}{host}{parts.path}"
 
 
 def why(error: BaseException) -> str:

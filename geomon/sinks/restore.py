@@ -16,8 +16,9 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from geomon.errors import UnavailableError
+from geomon.settings.secrecy import public_url
 from geomon.sinks.alerttopic import TopicAlert, alerts_in_topic
-from geomon.sinks.redis import RedisSink, public_url, why
+from geomon.sinks.redis import RedisSink, why
 
 __all__ = ["Present", "Restored", "restore"]
 

@@ -260,7 +260,21 @@ def test_config_show_tells_value_unit_and_source() -> None:
     assert rows["kafka"]["from"] == "default"
     assert rows["curfew_grace_min"]["value"] == [30.0, 15.0, 5.0]
     assert rows["curfew_grace_min"]["unit"] == "min"
-    assert rows["check_in_seed"]["value"] == "geomon"
+
+
+def test_config_show_keeps_secrets() -> None:
+    """It is what people paste when they ask for help."""
+    secrets: dict[str, Any] = {
+        "GEOMON_REDIS": "redis://duty:hush@redis:6379/0",
+        "GEOMON_GATEWAY_MQTT": "mqtts://gateway:hush@broker",
+        "GEOMON_CHECK_IN_SEED": "hush",
+    }
+    done = geomon("config", "show", "--json", **secrets)
+    rows = {row["name"]: row["value"] for row in json_lines(done.stdout)}
+    assert rows["redis"] == "redis://duty:***@redis:6379/0"
+    assert rows["gateway_mqtt"] == "mqtts://gateway:***@broker"
+    assert rows["check_in_seed"] == "***"
+    assert b"hush" not in done.stdout + geomon("config", "show", **secrets).stdout
 
 
 def test_a_table_shows_a_value_as_it_stands_and_whole() -> None:

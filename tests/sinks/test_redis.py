@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 
 from geomon.embedded.redis import EmbeddedRedis
 from geomon.errors import SettingsError
-from geomon.sinks.redis import RedisSink, log_key, public_url
+from geomon.settings.secrecy import public_url
+from geomon.sinks.redis import RedisSink, log_key
 
 
 def test_an_alert_is_on_record_on_the_screens_and_the_present(
