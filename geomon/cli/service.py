@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import signal
 from collections.abc import Callable, Coroutine
@@ -48,6 +49,8 @@ class Service:
         """
         import uvloop  # noqa: PLC0415
 
+        # A crash in native code leaves no traceback; this leaves where each thread was.
+        faulthandler.enable()
         uvloop.install()
         try:
             asyncio.run(serve())
