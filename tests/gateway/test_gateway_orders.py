@@ -12,8 +12,8 @@ import terminal808
 from aiokafka import AIOKafkaProducer
 from realkafka import create_topics, forget_topics
 from reception import TOPICS, Reception, device, eventually, reception, run
+from talks808 import NUMBER, signed_in, talk_of
 from terminal808 import Answer, Terminal
-from test_jt808 import NUMBER, signed_in, talk_of
 
 from geomon.commands import Command, command_event
 from geomon.core.requests import Request

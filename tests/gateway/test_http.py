@@ -4,63 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
-import gzip
 import json
 import shutil
-import socket
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import ClientError, ClientSession
 from reception import (
-    BAND,
     KEY,
     PHONE,
     TOKEN,
-    Reception,
     device,
-    eventually,
-    hashed,
     now_text,
     reception,
     run,
 )
+from uploads import BEARER, PLACE, basic, own, post, upload
 
-from geomon.errors import UnavailableError
 from geomon.gateway.credentials import signature_of
-from geomon.gateway.web import HttpListener
 
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
-PLACE = {"lon": 114.0579, "lat": 22.5431}
-
-
-def upload(*ago_s: float, **fields: Any) -> dict[str, Any]:
-    """An upload of the phone with a fix for each age; with none, one of now."""
-    fixes = [{"time": now_text(ago), **PLACE} for ago in ago_s or (0,)]
-    return {"device_id": "phone-3", "fixes": fixes, **fields}
-
-
-async def post(here: Reception, path: str, **options: Any) -> tuple[int, Any]:
-    """POST; give the status, and the answer as JSON where it is some."""
-    async with here.client.post(here.url + path, **options) as answer:
-        text = await answer.text()
-        assert ("Retry-After" in answer.headers) == (answer.status in (429, 503))
-        return answer.status, json.loads(text) if text else None
-
-
-def basic(user: str, password: str) -> dict[str, str]:
-    """The header of basic authentication."""
-    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
-
-
-async def own(here: Reception, body: Any, headers: Any = BEARER) -> tuple[int, Any]:
-    return await post(here, "/v1/uploads", json=body, headers=headers)
-
-
-# -- geomon's own ---------------------------------------------------------------------------------
+# -- geomon's own ----------------------------------------------------------------------------------
 
 
 def test_an_upload_is_in_kafka_when_it_is_answered(tmp_path: Path) -> None:
@@ -203,7 +166,7 @@ def test_a_signed_upload(tmp_path: Path) -> None:
     run(main)
 
 
-# -- Traccar Client and OsmAnd --------------------------------------------------------------------
+# -- Traccar Client and OsmAnd ---------------------------------------------------------------------
 
 
 def test_traccar_client_8_posts_a_query_and_an_empty_body(tmp_path: Path) -> None:
@@ -300,7 +263,7 @@ def test_with_a_locator_they_are_a_position_in_wgs84_whatever_the_devices_datum(
     run(main)
 
 
-# -- OwnTracks ------------------------------------------------------------------------------------
+# -- OwnTracks -------------------------------------------------------------------------------------
 
 
 def test_owntracks_posts_with_basic_authentication_and_reads_an_array(tmp_path: Path) -> None:
@@ -323,7 +286,7 @@ def test_owntracks_posts_with_basic_authentication_and_reads_an_array(tmp_path: 
     run(main)
 
 
-# -- as the documentation of the clients shows it with curl ---------------------------------------
+# -- as the documentation of the clients shows it with curl ----------------------------------------
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
@@ -358,169 +321,5 @@ def test_curl_as_documented(tmp_path: Path) -> None:
             )
             assert json.loads(answer) == {"uploads": 300, "rejected": []}
             assert len(await here.events()) == 302
-
-    run(main)
-
-
-# -- limits ---------------------------------------------------------------------------------------
-
-
-def test_a_device_that_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
-    async def main() -> None:
-        other = device("phone-4", supervisee_id="SZ-0004", secrets=[hashed("other")])
-        limits: dict[str, Any] = {"gateway_device_rate": 0.5, "gateway_device_burst": 3.0}
-        async with reception(tmp_path, [PHONE, other], **limits) as here:
-            statuses = [(await own(here, upload()))[0] for _ in range(5)]
-            assert statuses == [200, 200, 200, 429, 429]
-            bearer = {"Authorization": "Bearer other"}
-            assert (await own(here, {**upload(), "device_id": "phone-4"}, bearer))[0] == 200
-            assert here.refused("too_many_requests") == 2
-
-    run(main)
-
-
-def test_an_address_that_asks_too_often_is_not_even_read(tmp_path: Path) -> None:
-    async def main() -> None:
-        limits: dict[str, Any] = {"gateway_address_rate": 0.001, "gateway_address_burst": 14.0}
-        async with reception(tmp_path, **limits) as here:
-            wrong = {"Authorization": "Bearer wrong"}
-            assert (await own(here, upload(), wrong))[0] == 401  # which costs eleven
-            statuses = [(await own(here, upload()))[0] for _ in range(4)]
-            assert statuses == [200, 200, 200, 429]
-
-    run(main)
-
-
-def test_what_is_too_large_is_refused_however_it_is_packed(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with reception(tmp_path, gateway_upload_bytes=4_096) as here:
-            large = b" " * 5_000
-            assert (await post(here, "/v1/uploads", data=large, headers=BEARER))[0] == 413
-
-            async def pieces() -> Any:
-                for _ in range(5):
-                    yield large[:1_000]
-
-            assert (await post(here, "/v1/uploads", data=pieces(), headers=BEARER))[0] == 413
-            packed = {**BEARER, "Content-Encoding": "gzip"}
-            bomb = gzip.compress(b" " * 1_000_000)
-            assert len(bomb) < 4_096
-            assert (await post(here, "/v1/uploads", data=bomb, headers=packed))[0] == 413
-            small = gzip.compress(json.dumps(upload()).encode())
-            assert (await post(here, "/v1/uploads", data=small, headers=packed))[0] == 200
-            torn = gzip.compress(json.dumps(upload()).encode())[:-20]
-            assert (await post(here, "/v1/uploads", data=torn, headers=packed))[0] in (400, 401)
-            assert here.refused("too_large") == 3
-
-    run(main)
-
-
-def test_slow_senders_are_cut_off_and_take_no_room(tmp_path: Path) -> None:
-    async def main() -> None:
-        room: dict[str, Any] = {"gateway_receive_s": 1.0, "gateway_upload_bytes": 1 << 20}
-        async with reception(tmp_path, gateway_in_flight_bytes=2 << 20, **room) as here:
-            host, port = here.url.removeprefix("http://").split(":")
-            head = f"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 20}\r\n\r\n"
-
-            async def slow(said: str) -> bytes:
-                reader, writer = await asyncio.open_connection(host, int(port))
-                writer.write(said.encode())
-                try:
-                    return await reader.read()
-                finally:
-                    writer.close()
-
-            # Two half-sent bodies fill the room: the third is told to come again at once.
-            slow_ones = [asyncio.create_task(slow(head + "{")) for _ in range(2)]
-            metrics = here.gateway.metrics
-            connections = "geomon_gateway_connections"
-            await eventually(lambda: metrics.value(connections, "http"), lambda n: n == 2)
-
-            async def statuses() -> int:
-                return (await own(here, upload()))[0]
-
-            await eventually(statuses, lambda status: status == 503)
-            for answer in await asyncio.gather(*slow_ones):
-                assert answer.startswith(b"HTTP/1.1 408 ")
-            assert (await own(here, upload()))[0] == 200
-            # Who sends half a head, or nothing, gets no answer and an end.
-            for said in ("", "POST /v1/upl", "POST / HTTP/1.1\r\nHost: x\r\nX-A: "):
-                assert (await slow(said))[:12] in (b"", b"HTTP/1.1 400", b"HTTP/1.0 400")
-
-    run(main)
-
-
-def test_connections_past_the_most_are_closed(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with reception(tmp_path, gateway_connections=2) as here:
-            host, port = here.url.removeprefix("http://").split(":")
-            held = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
-            reader, writer = await asyncio.open_connection(host, int(port))
-            with contextlib.suppress(ConnectionError):
-                assert await reader.read() == b""
-            writer.close()
-            for _, opened in held:
-                opened.close()
-
-            async def status() -> int:
-                async with ClientSession() as client:
-                    try:
-                        answer = await client.post(
-                            here.url + "/v1/uploads", json=upload(), headers=BEARER
-                        )
-                    except (OSError, ClientError):
-                        return 0
-                    return answer.status
-
-            assert await eventually(status, lambda found: found == 200)
-
-    run(main)
-
-
-def test_what_is_no_http_is_refused_and_the_gateway_goes_on(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with reception(tmp_path) as here:
-            host, port = here.url.removeprefix("http://").split(":")
-            for garbage in (b"\x7e\x00\x02\x00\x00\x7e", b"GET " + b"a" * 100_000, b"\x16\x03\x01"):
-                reader, writer = await asyncio.open_connection(host, int(port))
-                writer.write(garbage + b"\r\n\r\n")
-                writer.write_eof()
-                try:
-                    answer = await reader.read()
-                except ConnectionError:
-                    answer = b""
-                assert answer[9:12] in (b"400", b"")
-                writer.close()
-            assert (await own(here, upload()))[0] == 200
-            async with here.client.get(here.url + "/v1/uploads") as response:
-                assert response.status == 405
-            async with here.client.post(here.url + "/elsewhere") as response:
-                assert response.status == 404
-
-    run(main)
-
-
-def test_an_address_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
-    async def main() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            async with reception(tmp_path) as here:
-                address = f"127.0.0.1:{taken.getsockname()[1]}"
-                door, settings = here.gateway.door, here.gateway.settings
-                with pytest.raises(UnavailableError, match="another address by the setting"):
-                    await HttpListener(address, door, settings, None).start()
-
-    run(main)
-
-
-def test_the_band_of_the_registry_is_a_wristband(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with reception(tmp_path, [BAND]) as here:
-            bearer = {"Authorization": "Bearer of-the-band"}
-            band = {**upload(), "device_id": "band-17", "strap": "open", "device": "phone"}
-            assert (await own(here, band, bearer))[0] == 200
-            (event,) = await here.events()
-            assert (event["device"], event["datum"], event["strap"]) == (
-                *("wristband", "gcj02", "open"),
-            )
 
     run(main)
