@@ -15,8 +15,10 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +68,15 @@ def bench(
         print(*pages(found_here, Geomon().setting), sep="\n", flush=True)
         rows += found_here
     print(*overall(rows, Geomon().setting), sep="\n", flush=True)
-    found = _tracks(share, jobs) if not only or "tracks" in only else []
-    found += _festival(festival, share, jobs) if festival else []
-    print(*tables(found), sep="\n")
+    found: list[Judged] = []
+    for judged in (
+        _tracks(share, jobs) if not only or "tracks" in only else (),
+        _festival(festival, share, jobs) if festival else (),
+    ):
+        for _, group in groupby(judged, key=attrgetter("label")):
+            of_table = list(group)
+            print(*tables(of_table), sep="\n", flush=True)
+            found += of_table
     print(f"{time.perf_counter() - begun:,.0f} s")
     if json_file:
         json_file.write_text(
@@ -80,17 +88,17 @@ def bench(
         draw(by_detector(curve), limits, plot, f"Leave-city detection, {where['commit']}")
 
 
-def _tracks(share: float, jobs: int) -> list[Judged]:
+def _tracks(share: float, jobs: int) -> Iterable[Judged]:
     folder = data_folder()
     if not (folder / TAXIS).exists() or not (folder / PHONE).exists():
         print(f"tracks: not in {folder} (GEOMON_TEST_DATA)", file=sys.stderr)
-        return []
-    return list(judge(tracks(folder, share), jobs))
+        return ()
+    return judge(tracks(folder, share), jobs)
 
 
-def _festival(folder: Path, share: float, jobs: int) -> list[Judged]:
+def _festival(folder: Path, share: float, jobs: int) -> Iterable[Judged]:
     groups = list(of_festival(folder, sample=0 if share == 1 else SAMPLE, jobs=jobs))
-    return list(together([*judge(groups, jobs), *as_told(folder, groups)]))
+    return together([*judge(groups, jobs), *as_told(folder, groups)])
 
 
 def machine() -> dict[str, str]:
