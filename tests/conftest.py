@@ -40,6 +40,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: at any time some of them wait for servers."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def recorded() -> Callable[[str], Path]:
     """Path of a recorded track; the test is skipped, with the reason, where it is missing."""
