@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from taxitracks import TAXIS, taxi_fixes
 
 from geomon.core.episodes import OF_CITY
 from geomon.core.rules import Rules
 from geomon.datum import from_wgs84
 from geomon.intake import Intake, Raw
 from geomon.replay import Replay
-from geomon.tracks.formats import read_track
-from geomon.tracks.layout import Layout
 from geomon.tracks.timeorder import in_time_order
-from geomon.tracks.timestamps import time_reader, zone_named
-from geomon.tracks.trackfile import open_track
 from geomon.tracks.trackfix import TrackFix
 from geomon.tracks.uploads import Carrier, uploads
 from geomon.zones.index import zones_for
@@ -34,22 +29,9 @@ EXPECTED = {
 }
 
 
-@cache
-def read(path: Path) -> tuple[TrackFix, ...]:
-    layout = Layout(
-        time="t",
-        track_id="id",
-        speed="speed",
-        speed_unit="kmh",
-        read_time=time_reader("iso", zone_named("+08:00"), date(2013, 10, 22)),
-    )
-    with open_track(path) as track:
-        return tuple(f for f in read_track(track, "csv", layout) if isinstance(f, TrackFix))
-
-
 @pytest.fixture
 def taxis(recorded: Callable[[str], Path]) -> tuple[TrackFix, ...]:
-    return read(recorded("shenzhen_taxis_16.csv.gz"))
+    return taxi_fixes(recorded(TAXIS))
 
 
 def replayed(

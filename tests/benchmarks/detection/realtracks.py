@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -33,10 +33,10 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from taxitracks import TAXIS, taxi_fixes
 
 from geomon.tracks.formats import read_track, sniff
 from geomon.tracks.layout import Layout
-from geomon.tracks.timestamps import time_reader, zone_named
 from geomon.tracks.trackfile import open_track
 from geomon.tracks.trackfix import TrackFix
 from geomon.zones.index import NEAR_M, ZoneIndex, zones_for
@@ -57,7 +57,6 @@ __all__ = [
     "truth_of",
 ]
 
-TAXIS = "shenzhen_taxis_16.csv.gz"
 PHONE = "phone_with_accuracy_prague.json"
 
 CLEARLY_M, CLEARLY_S = 100.0, 120.0
@@ -292,18 +291,9 @@ def data_folder() -> Path:
 @cache
 def read_taxis(path: Path) -> tuple[Trace, ...]:
     """Read the taxis, each by itself."""
-    layout = Layout(
-        time="t",
-        track_id="id",
-        speed="speed",
-        speed_unit="kmh",
-        read_time=time_reader("iso", zone_named("+08:00"), date(2013, 10, 22)),
-    )
     of: dict[str, list[TrackFix]] = {}
-    with open_track(path) as track:
-        for fix in read_track(track, "csv", layout):
-            if isinstance(fix, TrackFix):
-                of.setdefault(fix.track_id or "", []).append(fix)
+    for fix in taxi_fixes(path):
+        of.setdefault(fix.track_id or "", []).append(fix)
     return tuple(_trace(name, fixes, _GNSS) for name, fixes in sorted(of.items()))
 
 
