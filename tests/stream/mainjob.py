@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -14,11 +14,14 @@ from redis.asyncio import Redis
 
 from geomon.cases import recording_path
 from geomon.core.rules import Rules
+from geomon.decoding import decode
+from geomon.embedded.house import embedded_worker
 from geomon.intake import Intake, Raw
 from geomon.replay import Replay, open_recording, read_recording
 from geomon.settings import Settings, rules_from
 from geomon.sinks.events import stream_events
 from geomon.stream.worker import Worker
+from geomon.topics import EVENTS
 from geomon.zones.index import ZoneIndex
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "RECORDING",
     "eventually",
     "judged",
+    "judged_in_turn",
     "lines_of",
     "log_of",
     "producer_of",
@@ -79,6 +83,31 @@ async def judged(worker: Worker, count: int) -> None:
         return worker.counts["events"]
 
     await eventually(events, lambda done: done >= count)
+
+
+async def judged_in_turn(
+    settings: Settings, zones: ZoneIndex, parts: Sequence[Sequence[Raw]], alerts: int
+) -> list[str]:
+    """Let a worker of its own judge each part; give the ids that the log has in the end.
+
+    What a worker had not committed is judged again by the next one, and counted by it: so the last
+    one is given until there are so many alerts.
+    """
+
+    async def told() -> list[str]:
+        return [alert["id"] for alert in await log_of(settings)]
+
+    async with producer_of(settings) as producer:
+        for part in parts:
+            for raw in part:
+                event, _ = decode(raw.data)
+                await producer.send(EVENTS, raw.data, key=event.supervisee_id.encode())
+            await producer.flush()
+            async with embedded_worker(settings, zones) as worker:
+                await judged(worker, len(part))
+                if part is parts[-1]:
+                    await eventually(told, lambda ids: len(ids) >= alerts)
+    return await told()
 
 
 async def send(settings: Settings, lines: Iterable[Raw]) -> int:

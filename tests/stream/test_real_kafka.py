@@ -11,11 +11,10 @@ import msgspec
 import pytest
 from mainjob import (
     RECORDING,
-    eventually,
     judged,
+    judged_in_turn,
     lines_of,
     log_of,
-    producer_of,
     replayed,
     run,
     send,
@@ -25,12 +24,11 @@ from realkafka import NEWEST, OLDER, forget_topics, real_kafka
 
 from geomon.cases import CASES
 from geomon.cluster import Cluster
-from geomon.decoding import decode
 from geomon.embedded.house import PARTITIONS, embedded_worker
 from geomon.embedded.kafka import KafkaCluster
 from geomon.embedded.redis import EmbeddedRedis
 from geomon.settings import Settings
-from geomon.topics import ALERTS, EVENTS, differences, wanted
+from geomon.topics import ALERTS, differences, wanted
 from geomon.zones.index import ZoneIndex
 
 
@@ -92,21 +90,8 @@ def test_a_worker_that_takes_over_goes_on_from_what_this_kafka_kept(
     back = next(at for at, raw in enumerate(lines) if b'"2024-02-13T12:' in raw.data[:400])
 
     async def main() -> None:
-        async with parts_on(cluster) as settings, producer_of(settings) as producer:
-
-            async def told() -> list[str]:
-                return [alert["id"] for alert in await log_of(settings)]
-
-            for part in (lines[:back], lines[back:]):
-                for raw in part:
-                    event, _ = decode(raw.data)
-                    await producer.send(EVENTS, raw.data, key=event.supervisee_id.encode())
-                await producer.flush()
-                async with embedded_worker(settings, zones) as worker:
-                    await judged(worker, len(part))
-                    if part[-1] is lines[-1]:
-                        # What the first one had not committed is judged again, and counts above.
-                        await eventually(told, lambda ids: len(ids) >= len(alerts))
-            assert await told() == alerts
+        async with parts_on(cluster) as settings:
+            told = await judged_in_turn(settings, zones, (lines[:back], lines[back:]), len(alerts))
+            assert told == alerts
 
     run(main)

@@ -16,6 +16,7 @@ from mainjob import (
     RECORDING,
     eventually,
     judged,
+    judged_in_turn,
     lines_of,
     log_of,
     producer_of,
@@ -153,22 +154,9 @@ def test_a_worker_that_takes_over_goes_on_where_the_last_one_stopped(zones: Zone
     back = next(at for at, raw in enumerate(lines) if b'"2024-02-13T12:' in raw.data[:400])
 
     async def main() -> None:
-        async with embedded_parts(RECORDING) as settings, producer_of(settings) as producer:
-
-            async def told() -> list[str]:
-                return [alert["id"] for alert in await log_of(settings)]
-
-            for part in (lines[:back], lines[back:]):
-                for raw in part:
-                    event, _ = decode(raw.data)
-                    await producer.send(EVENTS, raw.data, key=event.supervisee_id.encode())
-                await producer.flush()
-                async with embedded_worker(settings, zones) as worker:
-                    await judged(worker, len(part))
-                    if part[-1] is lines[-1]:
-                        # What the first one had not committed is judged again, and counts above.
-                        await eventually(told, lambda ids: len(ids) >= len(wanted))
-            assert await told() == wanted
+        async with embedded_parts(RECORDING) as settings:
+            told = await judged_in_turn(settings, zones, (lines[:back], lines[back:]), len(wanted))
+            assert told == wanted
 
     run(main)
 
