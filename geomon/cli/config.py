@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from geomon.cli.output import json_option, print_rows
-from geomon.settings import load
+from geomon.cli.output import json_option, print_rows, printable, talk
+from geomon.settings import load, strange_variables
 
 __all__ = ["config"]
 
@@ -41,3 +41,5 @@ def show(file: Path | None, as_json: bool) -> None:
         for row in table
     ]
     print_rows(rows, as_json=as_json)
+    for said in strange_variables():
+        talk.print(printable(said), markup=False, soft_wrap=True)

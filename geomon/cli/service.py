@@ -26,10 +26,13 @@ class Service:
         self._as_json = False
 
     def log_as(self, form: str) -> None:
-        """Write a log from here on; `form` is the setting `log_format`."""
+        """Write a log from here on; `form` is the setting `log_format`. Strange settings first."""
         from geomon.operations import logs  # noqa: PLC0415
+        from geomon.settings import strange_variables  # noqa: PLC0415
 
         self._as_json = logs.configure(form)
+        for said in strange_variables():
+            self.log.warning("%s", said)
 
     def told_to_stop(self) -> asyncio.Event:
         """Give an event that SIGTERM and Ctrl-C set from here on, in place of ending all at once.

@@ -24,7 +24,7 @@ from geomon.errors import SettingsError, UnavailableError, ZoneError
 from geomon.operations.brokerclock import steady_s
 from geomon.operations.canary import canary_event, noted
 from geomon.operations.probe import Probe
-from geomon.settings import Settings
+from geomon.settings import Settings, strange_variables
 from geomon.settings.secrecy import public_url
 from geomon.sinks.redis import why
 from geomon.topics import EVENTS, FoundTopics, differences, wanted
@@ -110,6 +110,10 @@ def _settings(settings: Settings) -> Iterator[Finding]:
                 "set canary_s = 30",
             )
         )
+    findings += [
+        Finding("settings", "warning", said, "mend its name, or take it out")
+        for said in strange_variables()
+    ]
     yield from findings or [Finding("settings", "ok", "readable")]
 
 

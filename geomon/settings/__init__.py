@@ -7,7 +7,7 @@ documentation is checked against the table.
 from __future__ import annotations
 
 from geomon.settings.rules import rules_from
-from geomon.settings.sources import Sourced, WatchedSettings, load
+from geomon.settings.sources import Sourced, WatchedSettings, load, strange_variables
 from geomon.settings.table import Settings
 
-__all__ = ["Settings", "Sourced", "WatchedSettings", "load", "rules_from"]
+__all__ = ["Settings", "Sourced", "WatchedSettings", "load", "rules_from", "strange_variables"]

@@ -6,10 +6,12 @@ The file is TOML; in the environment a setting is `GEOMON_` and its name in capi
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
-__all__ = ["Sourced", "WatchedSettings", "load"]
+__all__ = ["Sourced", "WatchedSettings", "load", "strange_variables"]
 
 DEFAULT_FILE = Path("geomon.toml")
+
+_PREFIX = "GEOMON_"
+#: Variables that are ours and no settings: `_named_file`, `embedded/jars.py`, and the tests'.
+_OTHERS = {"GEOMON_CONFIG", "GEOMON_KAFKA_CACHE", "GEOMON_TEST_DATA"}
+#: What container engines put there about a service that is called geomon-something.
+_LINK = re.compile(r"_(SERVICE_(HOST|PORT.*)|PORT|PORT_\d+_(TCP|UDP).*)$")
 
 _LEVELS = ", ".join(LEVELS)
 _DAY_H, _MOST_OFFSET_H = 24, 14
@@ -88,6 +96,19 @@ def load(
     return settings, table
 
 
+def strange_variables(environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Say of each variable that looks like a setting and is none that it changes nothing.
+
+    Not an error, as in a settings file: the environment is not ours alone.
+    """
+    names = [f"{_PREFIX}{f.name.upper()}" for f in dataclasses.fields(Settings)]
+    for name in sorted(environment):
+        if name.startswith(_PREFIX) and name not in {*names, *_OTHERS} and not _LINK.search(name):
+            alike = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+            hint = f"; {alike[0]} is one" if alike else ""
+            yield f"{name} in the environment is no setting and changes nothing{hint}"
+
+
 class WatchedSettings:
     """Settings that are read again when their file has changed, with the same flags over them."""
 
@@ -144,8 +165,8 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
 
 
 def _from_environment(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
-    """Settings in the environment. Other GEOMON_ variables (GEOMON_TEST_DATA, say) are not ours."""
-    found = {name: environment.get(f"GEOMON_{name.upper()}") for name in known}
+    """Settings in the environment; others that begin like them may be anybody's."""
+    found = {name: environment.get(f"{_PREFIX}{name.upper()}") for name in known}
     return {name: value for name, value in found.items() if value is not None}
 
 

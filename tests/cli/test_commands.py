@@ -262,6 +262,28 @@ def test_config_show_tells_value_unit_and_source() -> None:
     assert rows["curfew_grace_min"]["unit"] == "min"
 
 
+def test_a_variable_that_is_no_setting_is_told_and_harms_nothing() -> None:
+    """A misspelt threshold would otherwise be the default, and nobody would know."""
+    found: dict[str, Any] = {
+        "EVIDENCE_NAT": "3",
+        "REDIS_URL": "redis://redis",
+        "TEST_DATA": "tracks",
+        # As container engines have it of a service called geomon-redis.
+        "REDIS_SERVICE_HOST": "10.0.0.7",
+        "REDIS_PORT": "tcp://10.0.0.7:6379",
+        "REDIS_PORT_6379_TCP_ADDR": "10.0.0.7",
+    }
+    variables = {f"GEOMON_{name}": value for name, value in found.items()}
+    done = geomon("config", "show", "--json", **variables)
+    assert done.returncode == 0
+    rows = {row["name"]: row["from"] for row in json_lines(done.stdout)}
+    assert rows["evidence_nats"] == rows["redis"] == "default"
+    strange, url = done.stderr.decode().splitlines()
+    no_setting = "in the environment is no setting and changes nothing"
+    assert strange.endswith(f"_EVIDENCE_NAT {no_setting}; GEOMON_EVIDENCE_NATS is one")
+    assert url.endswith(f"_REDIS_URL {no_setting}; GEOMON_REDIS is one")
+
+
 def test_config_show_keeps_secrets() -> None:
     """It is what people paste when they ask for help."""
     secrets: dict[str, Any] = {
