@@ -74,7 +74,8 @@ def bench() -> None:
 def detection(jobs: int | None, **options: Any) -> None:
     """Compare ways to tell that somebody left the city: false alarms against delay.
 
-    Prints tables in Markdown; some minutes on two cores.
+    Prints tables in Markdown; the better part of an hour on two cores, twice that with the festival
+    city.
 
     \b
     Example:

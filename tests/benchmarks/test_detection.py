@@ -29,7 +29,8 @@ from detection.noise import KINDS, RADIUS_68, gauss_markov, measure
 from detection.ours import Geomon, spells_of
 from detection.runs import PARTS, run
 from detection.scores import LEAVE_SLACK_S, SLACK_S, score, score_spells
-from detection.summary import by_detector, is_better
+from detection.standing import Point, beats, standing
+from detection.summary import by_detector
 
 from geomon.alerts import iso_utc
 from geomon.cli.bench import DETECTION_PARTS
@@ -422,13 +423,22 @@ def test_the_parts_are_those_of_the_command() -> None:
     assert {cell.interval_s for cell in [*shorts(), *wilds()]} == {15}
 
 
-def test_one_detector_is_better_when_it_is_worse_in_nothing() -> None:
+def test_one_detector_beats_another_when_it_is_worse_in_nothing() -> None:
     rows = run(["short", "wild"], share=0.02, seed=SEED, jobs=1)
-    found = {f.detector: f for f in by_detector(rows)}
-    assert is_better(found["consecutive 2"], found["consecutive 10"])
-    assert not is_better(found["consecutive 10"], found["consecutive 2"])
-    assert not is_better(found["point in polygon"], found["consecutive 2"])
-    assert not is_better(found["consecutive 2"], found["consecutive 2"])
+    found = {f.detector: f.point for f in by_detector(rows)}
+    assert beats(found["consecutive 2"], found["consecutive 10"])
+    assert not beats(found["consecutive 10"], found["consecutive 2"])
+    assert not beats(found["point in polygon"], found["consecutive 2"])
+    assert not beats(found["consecutive 2"], found["consecutive 2"])
+
+
+def test_a_family_beats_by_any_of_its_members_and_is_beaten_in_its_standard_one() -> None:
+    quick, slow = Point("quick", 9.0, 0.0, 60.0), Point("slow", 1.0, 0.1, 600.0)
+    first, margin = Point("first", 10.0, 0.0, 60.0), Point("margin", 1.0, 0.1, 300.0)
+    stands = standing([quick, slow], [first, margin], slow)
+    assert stands.beaten == ["first"]
+    assert stands.ahead == stands.beaten_by == ["margin"]
+    assert standing([quick], [quick], quick) == ([], ["quick"], [], []), "a tie is no win"
 
 
 def bench(folder: Path, name: str, *words: str) -> tuple[str, Any]:

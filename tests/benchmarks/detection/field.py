@@ -15,9 +15,12 @@ from typing import Any
 from .cases import Case, Spell
 from .festival import DEEP_M, as_a_whole, record
 from .festival import cases as of_festival
+from .ours import Geomon
 from .realtracks import moved_fences, phone_at_rest, phone_under_way, taxis
 from .runs import detectors
 from .scores import Score, score_spells
+from .standing import Point, standing
+from .tables import STANDARD
 
 __all__ = ["Group", "Judged", "as_told", "festival", "judge", "tables", "together", "tracks"]
 
@@ -43,6 +46,15 @@ class Judged:
     setting: str
     people: int
     score: Score
+
+    @property
+    def point(self) -> Point:
+        """What it is compared by."""
+        detector = f"{self.name} {self.setting}".strip()
+        if not self.score.absences:
+            return Point(detector, self.score.false_a_year)
+        s = self.score
+        return Point(detector, s.false_a_year, s.share_missed, s.delay_s(50))
 
 
 def tracks(folder: Path, share: float = 1.0) -> Iterator[Group]:
@@ -158,6 +170,23 @@ def tables(found: Sequence[Judged]) -> Iterator[str]:
         for j in group:
             yield "| " + " | ".join(map(str, _cells(j))) + " |"
         yield ""
+        yield from _stands(group)
+
+
+def _stands(group: Sequence[Judged]) -> Iterator[str]:
+    """Say how geomon stands among the others of a table."""
+    ours = [j for j in group if j.name == STANDARD]
+    own = next((j for j in ours if j.setting == Geomon().setting), None)
+    if own is None:
+        return
+    others = [j.point for j in group if j not in ours]
+    stands = standing([j.point for j in ours], others, own.point)
+    equalled, ahead, by = (
+        ", ".join(names) or "none" for names in (stands.equalled, stands.ahead, stands.beaten_by)
+    )
+    yield f"Beaten by some setting of geomon: {len(stands.beaten)} of {len(others)}."
+    yield f"Equalled: {equalled}. Neither: {ahead}. geomon at {own.setting} is beaten by: {by}."
+    yield ""
 
 
 def _cells(judged: Judged) -> Iterator[Any]:

@@ -8,15 +8,14 @@ from typing import Any
 
 from .runs import Row, sum_of
 from .scores import YEAR_D
+from .standing import Point
 
 __all__ = [
     "Figures",
     "Limit",
-    "better_than",
     "by_detector",
     "figures",
     "grouped",
-    "is_better",
     "limits_of",
 ]
 
@@ -44,6 +43,11 @@ class Figures:
     def detector(self) -> str:
         """Family and member."""
         return f"{self.name} {self.setting}".strip()
+
+    @property
+    def point(self) -> Point:
+        """What it is compared by."""
+        return Point(self.detector, self.false_a_year, self.share_missed, self.median_s)
 
 
 def figures(rows: Iterable[Row]) -> Figures:
@@ -125,18 +129,3 @@ def grouped(rows: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Ro
 def by_detector(rows: Iterable[Row]) -> list[Figures]:
     """Give the figures of each detector."""
     return [figures(group) for group in grouped(rows, lambda r: (r.name, r.setting)).values()]
-
-
-def is_better(one: Figures, other: Figures) -> bool:
-    """Say whether one is no worse in false alarms, misses and median delay, and better in one."""
-
-    def of(f: Figures) -> tuple[float, ...]:
-        return (f.false_a_year, f.share_missed, f.median_s)
-
-    pairs = list(zip(of(one), of(other), strict=True))
-    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-
-
-def better_than(one: Figures, others: Sequence[Figures]) -> list[Figures]:
-    """Give those that beat one."""
-    return [other for other in others if is_better(other, one)]

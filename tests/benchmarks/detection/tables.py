@@ -11,7 +11,8 @@ from .design import CLAIMS
 from .noise import KINDS
 from .runs import Row
 from .scores import Score
-from .summary import Figures, Limit, better_than, by_detector, figures, grouped, limits_of
+from .standing import standing
+from .summary import Figures, Limit, by_detector, figures, grouped, limits_of
 
 __all__ = ["STANDARD", "as_row", "overall", "pages"]
 
@@ -111,10 +112,10 @@ def _wins(rows: Sequence[Row], standard: str) -> Iterator[str]:
         own = next((f for f in ours if f.setting == standard), None)
         if own is None:
             continue
-        beaten = [f for f in others if better_than(f, ours)]
-        left = [f.detector for f in others if f not in beaten]
-        by = [f.detector for f in better_than(own, others)]
-        lines.append((kind, f"{len(beaten)} of {len(others)}", ", ".join(left), ", ".join(by)))
+        stands = standing([f.point for f in ours], [f.point for f in others], own.point)
+        beaten = f"{len(stands.beaten)} of {len(others)}"
+        left = ", ".join([*stands.ahead, *(f"{name} (equalled)" for name in stands.equalled)])
+        lines.append((kind, beaten, left, ", ".join(stands.beaten_by)))
     yield from _table(
         (
             "kind of error",
