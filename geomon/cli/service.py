@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from geomon.errors import UserError
+from geomon.settings import strange_variables
 
 if TYPE_CHECKING:
     from geomon.operations.health import Condition
@@ -28,7 +29,6 @@ class Service:
     def log_as(self, form: str) -> None:
         """Write a log from here on; `form` is the setting `log_format`. Strange settings first."""
         from geomon.operations import logs  # noqa: PLC0415
-        from geomon.settings import strange_variables  # noqa: PLC0415
 
         self._as_json = logs.configure(form)
         for said in strange_variables():

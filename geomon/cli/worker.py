@@ -13,6 +13,7 @@ from geomon.cli.options import city_option, config_option
 from geomon.cli.service import Service
 from geomon.errors import UnavailableError
 from geomon.settings import Settings, WatchedSettings
+from geomon.settings.secrecy import public_url
 from geomon.topics import EVENTS, differences, wanted
 from geomon.zones.index import zones_for
 
@@ -51,7 +52,6 @@ def _run(watched: WatchedSettings) -> None:
     # Faust is imported only where a stream is run.
     from redis.exceptions import RedisError  # noqa: PLC0415
 
-    from geomon.settings.secrecy import public_url  # noqa: PLC0415
     from geomon.sinks.redis import why  # noqa: PLC0415
     from geomon.stream.worker import Worker  # noqa: PLC0415
 
