@@ -17,9 +17,9 @@ the other:
    seen there, contradicted, and is seen there again says little for hours, and the longer the
    oftener that was so.
 3. *Doubt.* Part of an error never averages out: the map's, an access point's, that of the walls
-   around. So evidence that someone believed inside has left counts in full from CLEAR on, and not
-   at all below DOUBT, where they could well be inside still: whoever lives beside the line is not
-   walked across it by many small errors. Evidence of a return always counts in full, or those who
+   around. So evidence that someone believed inside has left counts in full from twice DOUBT on, and
+   not at all below DOUBT, where they could well be inside still: whoever lives beside the line is
+   not walked across it by many small errors. Evidence of a return always counts in full, or those who
    live there would never be seen to come home.
 4. *Travel.* A position further out than anybody is likely to have come since the last evidence of
    being inside is no departure, whatever its source: it does not count until it could be one.

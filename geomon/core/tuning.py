@@ -5,12 +5,11 @@ from __future__ import annotations
 from math import sqrt
 from typing import NamedTuple
 
-__all__ = ["CEILING", "CITY", "CLEAR", "DOUBT", "SURE", "Tuning"]
+__all__ = ["CEILING", "CITY", "DOUBT", "SURE", "Tuning"]
 
 CEILING = 3.5  # 97 %: more certainty would only delay the next turn
 SURE = 3.0  # 95 %
-DOUBT = 2.0  # 88 %: evidence of having left does not count
-CLEAR = 2 * DOUBT  # 98 %: it counts in full
+DOUBT = 2.0  # 88 %: evidence of having left does not count; from twice as much, 98 %, in full
 SECOND = 2.0
 
 #: Who asks for less evidence than this would rather be told of much that is nothing: doubts shrink

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-PREFIX = "GEOMON_"
+PREFIX = "GEOMON_"  # apart, for what is no variable is in no reference
 CRASHING = """
 import os, signal
 from geomon.cli.service import Service

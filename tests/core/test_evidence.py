@@ -18,7 +18,7 @@ from geomon.core.evidence import (
     SOURCES,
     grade,
 )
-from geomon.core.tuning import CEILING, CLEAR, DOUBT, SURE
+from geomon.core.tuning import CEILING, DOUBT, SURE
 
 SOURCE_NAMES = [source.name for source in SOURCES]
 
@@ -117,7 +117,7 @@ def test_a_cell_fix_is_never_enough_alone_within_fifteen_kilometres(outside_m: f
 
 def test_evidence_below_doubt_never_adds_up_to_an_absence() -> None:
     outside_m = 60.0
-    assert 0 < weight(Fix(0, outside_m, "wifi")) < DOUBT < CLEAR
+    assert 0 < weight(Fix(0, outside_m, "wifi")) < DOUBT
     story = Story()
     story.stay("08:00", "09:00")
     story.stay("09:00", "18:00", outside_m, source="wifi", every_s=300)

@@ -29,7 +29,6 @@ from redis.asyncio import Redis
 
 from geomon.alerts import KINDS
 from geomon.cases import CASES
-from geomon.decoding import decode
 from geomon.embedded.house import embedded_parts, embedded_worker
 from geomon.errors import UnavailableError
 from geomon.intake import Raw
@@ -105,22 +104,9 @@ def test_a_worker_that_takes_over_knows_zones_orders_and_signs(zones: ZoneIndex)
     parts[-1] += [Raw(clock, "end") for clock in clocks]
 
     async def main() -> None:
-        async with embedded_parts(RECORDING) as settings, producer_of(settings) as producer:
-
-            async def told() -> list[str]:
-                return sorted(alert["id"] for alert in await log_of(settings))
-
-            for part in parts:
-                for raw in part:
-                    event, _ = decode(raw.data)
-                    await producer.send(EVENTS, raw.data, key=event.supervisee_id.encode())
-                await producer.flush()
-                async with embedded_worker(settings, zones) as worker:
-                    await judged(worker, len(part))
-                    if part is parts[-1]:
-                        # What the last worker had not committed is judged again, and counts above.
-                        await eventually(told, lambda ids: len(ids) >= len(wanted))
-            assert await told() == wanted
+        async with embedded_parts(RECORDING) as settings:
+            told = await judged_in_turn(settings, zones, parts, len(wanted))
+            assert sorted(told) == wanted
 
     run(main)
 

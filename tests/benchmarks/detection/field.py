@@ -48,13 +48,17 @@ class Judged:
     score: Score
 
     @property
+    def detector(self) -> str:
+        """Family and member."""
+        return f"{self.name} {self.setting}".strip()
+
+    @property
     def point(self) -> Point:
         """What it is compared by."""
-        detector = f"{self.name} {self.setting}".strip()
-        if not self.score.absences:
-            return Point(detector, self.score.false_a_year)
         s = self.score
-        return Point(detector, s.false_a_year, s.share_missed, s.delay_s(50))
+        if not s.absences:
+            return Point(self.detector, s.false_a_year)
+        return Point(self.detector, s.false_a_year, s.share_missed, s.delay_s(50))
 
 
 def tracks(folder: Path, share: float = 1.0) -> Iterator[Group]:
@@ -191,7 +195,7 @@ def _stands(group: Sequence[Judged]) -> Iterator[str]:
 
 def _cells(judged: Judged) -> Iterator[Any]:
     s = judged.score
-    yield f"{judged.name} {judged.setting}".strip()
+    yield judged.detector
     yield f"{s.false:,}"
     yield f"{s.false_a_year:,.2f}" if s.false else "0"
     yield f"{s.absences - s.missed - s.unseen:,}"
