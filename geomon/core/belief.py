@@ -19,8 +19,8 @@ the other:
 3. *Doubt.* Part of an error never averages out: the map's, an access point's, that of the walls
    around. So evidence that someone believed inside has left counts in full from twice DOUBT on, and
    not at all below DOUBT, where they could well be inside still: whoever lives beside the line is
-   not walked across it by many small errors. Evidence of a return always counts in full, or those who
-   live there would never be seen to come home.
+   not walked across it by many small errors. Evidence of a return always counts in full, or those
+   who live there would never be seen to come home.
 4. *Travel.* A position further out than anybody is likely to have come since the last evidence of
    being inside is no departure, whatever its source: it does not count until it could be one.
 5. *Weigh in*, and stay within +-CEILING: however long someone has been at home, a departure needs
