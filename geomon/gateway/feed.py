@@ -54,7 +54,11 @@ async def follow(
 
 async def stop(task: asyncio.Task[None] | None) -> None:
     """End a task, and wait for its end."""
-    if task is not None:
+    if task is None:
+        return
+    while not task.done():
+        # Again and again: aiokafka keeps a cancellation to itself that comes while it closes.
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait({task}, timeout=_AGAIN_S)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -34,6 +34,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from geomon.errors import GeomonError, UnavailableError
 from geomon.events import MAX_BYTES
+from geomon.gateway.feed import stop
 from geomon.topics import EVENTS, REJECTED
 
 __all__ = ["Busy", "Publisher"]
@@ -144,11 +145,8 @@ class Publisher:
 
     async def stop(self, within_s: float = 10.0) -> None:
         """Let what is under way arrive, for so long, and close."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
-            self._keeper = None
+        await stop(self._keeper)
+        self._keeper = None
         line, self._line = self._line, None
         if line is not None:
             await self._close(line, within_s)

@@ -212,6 +212,24 @@ def test_a_mistake_is_one_line_and_exit_1(
     assert said in line
 
 
+@pytest.mark.parametrize("address", ["1:2:3", "192.0.2.1:6070"])
+def test_an_address_that_cannot_be_had_ends_it_though_kafka_is_away(
+    address: str, tmp_path: Path
+) -> None:
+    """Whoever looks for Kafka is at that very moment closing a client, which is no time to hang."""
+    done = subprocess.run(
+        [sys.executable, "-m", "geomon", "gateway", "run", "--kafka", "127.0.0.1:1"],
+        env={**os.environ, "GEOMON_GATEWAY_HTTP": address, "GEOMON_GATEWAY_WEB": ""},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"{address} cannot be served" in done.stderr.splitlines()[-1]
+
+
 def test_over_tls_with_the_gateways_certificate(tmp_path: Path) -> None:
     subprocess.run(
         [
