@@ -58,17 +58,25 @@ class Running:
         self.lines: list[dict[str, Any]] = []
 
     async def until(self, words: str) -> re.Match[str]:
-        """Read its log until a line has the words; give them."""
+        """Give the words as a line of its log has them: one that was read before, or one to come.
+
+        What a gateway does at its start goes side by side, so lines have no order of their own.
+        """
         stderr = self.process.stderr
         assert stderr is not None
+        seen = 0
         while True:
-            line = await asyncio.wait_for(stderr.readline(), PATIENCE_S)
-            if not line:
+            for line in self.lines[seen:]:
+                if found := re.search(words, line["message"]):
+                    return found
+            seen = len(self.lines)
+            try:
+                text = await asyncio.wait_for(stderr.readline(), PATIENCE_S)
+            except asyncio.TimeoutError:
+                pytest.fail(f"it has not said {words!r} within {PATIENCE_S:g} s: {self.lines}")
+            if not text:
                 pytest.fail(f"it ended without saying {words!r}: {self.lines}")
-            self.lines.append(msgspec.json.decode(line))
-            found = re.search(words, self.lines[-1]["message"])
-            if found:
-                return found
+            self.lines.append(msgspec.json.decode(text))
 
 
 @asynccontextmanager
