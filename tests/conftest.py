@@ -112,6 +112,6 @@ def alerted_redis(zones: ZoneIndex) -> Iterator[tuple[str, set[str]]]:
             assert listener.get_message(timeout=5.0)  # that it listens
             asyncio.run(deliver(server.url))
             channels: set[str] = set()
-            while len(channels) < 2 and (message := listener.get_message(timeout=5.0)):
+            while len(channels) < 2 and (message := listener.get_message(timeout=60)):
                 channels.add(message["channel"].decode())
         yield server.url, channels

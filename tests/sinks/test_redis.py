@@ -39,7 +39,7 @@ def test_an_alert_is_on_record_on_the_screens_and_the_present(
         screens.psubscribe("geomon:*")
         screens.get_message(timeout=5)
         assert deliver(server, opened) == 1
-        rung = [screens.get_message(timeout=5) for _ in range(2)]
+        rung = [screens.get_message(timeout=60) for _ in range(2)]
     assert [(m["channel"], msgspec.json.decode(m["data"])) for m in rung if m] == [
         ("geomon:alerts", opened),
         ("geomon:alerts:440303", opened),
@@ -59,7 +59,7 @@ def test_a_repeat_does_nothing_at_all(server: EmbeddedRedis, client: Any) -> Non
         screens.get_message(timeout=5)
         assert deliver(server, first, second, end, first) == 0
         client.publish("geomon:end", "nothing before this")
-        message = screens.get_message(timeout=5)
+        message = screens.get_message(timeout=60)
     assert message is not None
     assert message["channel"] == "geomon:end"
     assert logged(client) == [first["id"], second["id"], end["id"]]
@@ -74,7 +74,7 @@ def test_an_alert_of_no_known_district_rings_on_the_common_channel_alone(
         screens.get_message(timeout=5)
         deliver(server, alert(1, district=None))
         client.publish("geomon:end", "")
-        channels = [(screens.get_message(timeout=5) or {})["channel"] for _ in range(2)]
+        channels = [(screens.get_message(timeout=60) or {})["channel"] for _ in range(2)]
     assert channels == ["geomon:alerts", "geomon:end"]
 
 

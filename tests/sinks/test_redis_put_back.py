@@ -39,7 +39,7 @@ def test_what_is_put_back_is_on_record_and_on_no_screen(server: EmbeddedRedis, c
         assert put_back(server, opened, end, opened) == 2
         put_back_open(server, alert(1, kind="tamper"))
         client.publish("geomon:end", "nothing before this")
-        message = screens.get_message(timeout=5)
+        message = screens.get_message(timeout=60)
     assert message is not None
     assert message["channel"] == "geomon:end"
     entries = client.xrange(log_key())
