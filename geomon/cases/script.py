@@ -55,8 +55,9 @@ from shapely import contains_xy, prepare
 from shapely.geometry.base import BaseGeometry
 
 from geomon.cases.device import Arrival, local_text
-from geomon.cases.itineraries import Case, case_a, case_b, case_c
+from geomon.cases.itineraries import case_a, case_b, case_c
 from geomon.cases.journey import Spot, clock, crossings
+from geomon.cases.outline import Case
 from geomon.errors import UserError
 from geomon.zones.files import read_zone_file, zone_directory
 

@@ -17,15 +17,8 @@ p is within D + 2 r of c: the list holds all of those. What a quarter of a cell 
 the cell needs, so lists are made from the parent's, and 4,000 segments against 100,000 near cells
 cost a fraction of a second.
 
-*Metric.* Within a cell degrees become metres by the ellipsoid's radii of curvature at the cell's
-latitude (Snyder, *Map Projections: A Working Manual*, USGS 1395, 1987, eqs. 4-18 to 4-21). A
-segment that matters is at most a few kilometres away, over which the scale changes by 0.03 %
-(0.06 % at 54 N, the north of China). That is nearer the truth than one projection for a whole
-city, whose scale error grows with the city (Gauss-Kruger: 0.0025 % at 45 km from its meridian, but
-0.11 % at 300 km, where the largest prefectures end), and no position needs to be projected. Far
-bounds and the choice of lists carry a slack of `SLACK` for the coarser metric used while building.
-
-Edges are straight in longitude and latitude (RFC 7946, section 3.1.1).
+Within a cell degrees become metres by the scale at the cell's latitude. Far bounds and the choice
+of lists carry a slack of `SLACK` for the coarser metric used while building.
 """
 
 from __future__ import annotations
@@ -34,9 +27,22 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import pyproj
 import shapely
 from numpy.typing import NDArray
+
+from geomon.zones.segments import (
+    EDGE_M,
+    R_MIN_M,
+    SHORT_LAT_M,
+    Floats,
+    Ints,
+    about,
+    cut,
+    from_origin,
+    great_circle_m,
+    metres_per_degree,
+    segment_distance_m,
+)
 
 __all__ = ["NEAR_M", "Boundary"]
 
@@ -55,33 +61,11 @@ NEAR_REACH_M = 750.0
 #: A far cell is small enough when its reach is under this part of its distance: the bound is then
 #: at least 3/4 of the truth.
 REACH = 1 / 8
-#: Longer edges are cut, so that a straight line in degrees and in metres differ by under 2 cm.
-EDGE_DEG = 0.01
 SLACK = 0.01
 
 # Cache-sized portions of a large array, and of (position, segment) pairs.
 _PORTION = 16_384
 _PAIRS = 262_144
-
-_A_M = 6378137.0  # WGS-84
-_E2 = 6.69437999014e-3
-_R_MIN_M = _A_M * (1 - _E2)  # smallest radius of curvature: the meridian's at the equator
-_SHORT_LAT_M = 110_574.0  # the shortest degree of latitude, at the equator
-_GEOD = pyproj.Geod(ellps="WGS84")
-
-_EDGE_M = 1.1 * EDGE_DEG * np.pi / 180 * _A_M  # longer than any segment
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
-
-
-class _Segments(NamedTuple):
-    """Boundary segments: start, and extent from there, in degrees."""
-
-    lon: Floats
-    lat: Floats
-    dlon: Floats
-    dlat: Floats
 
 
 class _Cells(NamedTuple):
@@ -139,7 +123,7 @@ class Boundary:
             raise ValueError("a boundary needs a polygon with an area")
         self.geometry = geometry
         shapely.prepare(geometry)
-        self._segments = _cut(geometry)
+        self._segments = cut(geometry)
         self._lay_out()
         self._fill()
 
@@ -173,13 +157,13 @@ class Boundary:
             return signed_m
         seg = self._segments
         # On a sphere first (0.6 % off at most), to keep the few segments that can be nearest.
-        rough_m = _great_circle_m(lon, lat, seg.lon, seg.lat)
-        near = rough_m <= rough_m.min() * 1.02 + 2 * _EDGE_M
+        rough_m = great_circle_m(lon, lat, seg.lon, seg.lat)
+        near = rough_m <= rough_m.min() * 1.02 + 2 * EDGE_M
         start, end = (
-            _about(lon, lat, seg.lon[near] + k * seg.dlon[near], seg.lat[near] + k * seg.dlat[near])
+            about(lon, lat, seg.lon[near] + k * seg.dlon[near], seg.lat[near] + k * seg.dlat[near])
             for k in (0, 1)
         )
-        size_m = _from_origin(start[0], start[1], end[0] - start[0], end[1] - start[1]).min()
+        size_m = from_origin(start[0], start[1], end[0] - start[0], end[1] - start[1]).min()
         return float(np.copysign(size_m, signed_m))
 
     # -- answering -------------------------------------------------------------------------------
@@ -224,7 +208,7 @@ class Boundary:
             count = self._count[at]
             which, begins = _unroll(self._first[at], count)
             size_m[part] = np.minimum.reduceat(
-                _segment_distance_m(
+                segment_distance_m(
                     self._segments,
                     self._listed[which],
                     np.repeat(lon[part], count),
@@ -256,8 +240,8 @@ class Boundary:
         turn = np.abs((lon - (west + east) / 2 + 180) % 360 - 180) - (east - west) / 2
         turn = np.radians(np.clip(turn, 0, 90))
         meridians = np.arcsin(np.cos(np.radians(lat)) * np.sin(turn))
-        frame_m = np.maximum(parallels, meridians) * _R_MIN_M
-        circle_m = _great_circle_m(*self._middle, lon, lat) - self._radius_m
+        frame_m = np.maximum(parallels, meridians) * R_MIN_M
+        circle_m = great_circle_m(*self._middle, lon, lat) - self._radius_m
         bound_m: Floats = np.maximum(np.maximum(frame_m, circle_m), NEAR_M)
         return bound_m
 
@@ -267,22 +251,22 @@ class Boundary:
         """Choose the size of the cells and where they lie."""
         west, south, east, north = self.geometry.bounds
         self._middle = ((west + east) / 2, (south + north) / 2)
-        corners_m = _great_circle_m(*self._middle, self._segments.lon, self._segments.lat)
-        self._radius_m = float(corners_m.max()) + _EDGE_M
+        corners_m = great_circle_m(*self._middle, self._segments.lon, self._segments.lat)
+        self._radius_m = float(corners_m.max()) + EDGE_M
         # One width in degrees for all cells: a degree of longitude is longest at the city's edge
         # towards the equator, where a cell is widest, and shortest at the other edge, where the
         # margin must still hold.
         nearest_equator = 0.0 if south < 0 < north else min(abs(south), abs(north))
-        long_m, _ = _metres_per_degree(np.array([nearest_equator]))
-        short_m, _ = _metres_per_degree(np.array([max(abs(south), abs(north))]))
-        margin_lon, margin_lat = MARGIN_M / short_m[0], MARGIN_M / _SHORT_LAT_M
+        long_m, _ = metres_per_degree(np.array([nearest_equator]))
+        short_m, _ = metres_per_degree(np.array([max(abs(south), abs(north))]))
+        margin_lon, margin_lat = MARGIN_M / short_m[0], MARGIN_M / SHORT_LAT_M
         width_m = (east - west + 2 * margin_lon) * long_m[0]
-        height_m = (north - south + 2 * margin_lat) * _SHORT_LAT_M
+        height_m = (north - south + 2 * margin_lat) * SHORT_LAT_M
         self._cell_m = CELL_M
         while width_m * height_m > MOST_CELLS * self._cell_m**2:
             self._cell_m *= 2
         self._edge_lon, self._edge_lat = west - margin_lon, south - margin_lat
-        self._cell_lon, self._cell_lat = self._cell_m / long_m[0], self._cell_m / _SHORT_LAT_M
+        self._cell_lon, self._cell_lat = self._cell_m / long_m[0], self._cell_m / SHORT_LAT_M
         self._inner_columns = int(np.ceil(width_m / self._cell_m))
         self._inner_rows = int(np.ceil(height_m / self._cell_m))
         # The table has a ring of one cell about the grid, which stands for everything beyond it.
@@ -338,7 +322,7 @@ class Boundary:
         self._first = np.cumsum(self._count) - self._count
         self._listed = np.concatenate([c.segments for c in near])
         self._side = np.concatenate(sides)
-        self._lon_m, self._lat_m = _metres_per_degree(np.concatenate(lats))
+        self._lon_m, self._lat_m = metres_per_degree(np.concatenate(lats))
         self._longest = int(self._count.max())
 
     def _shorten(self, cells: _Cells, span: int) -> tuple[_Cells, Floats]:
@@ -350,12 +334,12 @@ class Boundary:
             begins = np.cumsum(part.listed) - part.listed
             # The scale midway between the two keeps the error small when they are far apart.
             middle = (lat[of_cell] + self._segments.lat[part.segments]) / 2
-            distance_m = _segment_distance_m(
+            distance_m = segment_distance_m(
                 self._segments,
                 part.segments,
                 lon[of_cell],
                 lat[of_cell],
-                _metres_per_degree(middle),
+                metres_per_degree(middle),
             )
             size_m = np.minimum.reduceat(distance_m, begins)
             most_m = (size_m + 2 * self._reach_m(span)) * (1 + 2 * SLACK)
@@ -376,67 +360,9 @@ class Boundary:
         return 0.5 * 2**0.5 * 1.02 * span * self._cell_m
 
 
-def _cut(geometry: shapely.Geometry) -> _Segments:
-    lines = shapely.get_parts(shapely.segmentize(geometry.boundary, EDGE_DEG))
-    points, line = shapely.get_coordinates(lines, return_index=True)
-    extent = np.diff(points, axis=0)
-    real = (line[1:] == line[:-1]) & extent.any(axis=1)
-    start, extent = points[:-1][real], extent[real]
-    return _Segments(*(np.ascontiguousarray(a) for a in (*start.T, *extent.T)))
-
-
 def _unroll(first: Ints, count: Ints) -> tuple[Ints, Ints]:
     """Indices first[i] .. first[i] + count[i] - 1 for each i in turn, and where each i begins."""
     begins = np.cumsum(count) - count
     which = np.arange(int(begins[-1] + count[-1]))
     which += np.repeat(first - begins, count)
     return which, begins
-
-
-def _segment_distance_m(
-    segments: _Segments, which: Ints, lon: Floats, lat: Floats, scale: tuple[Floats, Floats]
-) -> Floats:
-    """Distance from each position to its segment, metres; `scale` is metres per degree."""
-    lon_m, lat_m = scale
-    return _from_origin(
-        (segments.lon[which] - lon) * lon_m,
-        (segments.lat[which] - lat) * lat_m,
-        segments.dlon[which] * lon_m,
-        segments.dlat[which] * lat_m,
-    )
-
-
-def _from_origin(x: Floats, y: Floats, dx: Floats, dy: Floats) -> Floats:
-    """Distance from the origin of a plane to segments that start at x, y and extend by dx, dy."""
-    along = -(x * dx + y * dy) / (dx * dx + dy * dy)
-    np.fmin(np.fmax(along, 0.0, out=along), 1.0, out=along)
-    x = x + along * dx
-    y = y + along * dy
-    size: Floats = np.sqrt(x * x + y * y)
-    return size
-
-
-def _metres_per_degree(lat: Floats) -> tuple[Floats, Floats]:
-    """Length of a degree of longitude and of latitude at a latitude, metres (WGS-84)."""
-    phi = np.radians(lat)
-    w = 1 - _E2 * np.sin(phi) ** 2
-    degree = np.pi / 180
-    return degree * _A_M * np.cos(phi) / np.sqrt(w), degree * _A_M * (1 - _E2) / w**1.5
-
-
-def _great_circle_m(lon: float, lat: float, to_lon: Floats, to_lat: Floats) -> Floats:
-    """Distance on a sphere of the ellipsoid's smallest radius, metres: never above the geodesic."""
-    phi, to_phi = np.radians(lat), np.radians(to_lat)
-    haversine = (
-        np.sin((to_phi - phi) / 2) ** 2
-        + np.cos(phi) * np.cos(to_phi) * np.sin(np.radians(to_lon - lon) / 2) ** 2
-    )
-    size_m: Floats = 2 * _R_MIN_M * np.arcsin(np.sqrt(np.minimum(haversine, 1.0)))
-    return size_m
-
-
-def _about(lon: float, lat: float, to_lon: Floats, to_lat: Floats) -> tuple[Floats, Floats]:
-    """Metres east and north in the azimuthal equidistant plane about a position."""
-    here_lon, here_lat = np.full(len(to_lon), lon), np.full(len(to_lon), lat)
-    azimuth, _, size_m = _GEOD.inv(here_lon, here_lat, to_lon, to_lat)
-    return size_m * np.sin(np.radians(azimuth)), size_m * np.cos(np.radians(azimuth))
