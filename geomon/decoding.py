@@ -50,7 +50,7 @@ __all__ = ["RefusedFix", "decode", "parse_json", "parse_time", "posix_s"]
 #: Past this depth a message is hostile; the contract's own events nest three deep.
 _MAX_DEPTH = 32
 
-_ID = re.compile(r"[^\s/#\x00-\x1f\x7f]{1,64}")
+_ID = re.compile(r"[^\s/#\x00-\x1f\x7f\ufffd]{1,64}")
 _ADCODE = re.compile(r"[0-9]{6}")
 _SECRET = re.compile(
     r"sha256:[0-9a-f]{64}|hmac:(?=[^=]{22,86}=*$)(?:[A-Za-z0-9+/]{4})*"
@@ -58,6 +58,15 @@ _SECRET = re.compile(
 )
 #: Two while one takes the other's place, and as many again for keys beside tokens.
 _MOST_SECRETS = 4
+#: A string that does not end is one, too: to look from each of its quotes for the end of it would
+#: take time by the square of its length.
+_NESTING = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _FIRST = datetime.fromtimestamp(FIRST_S, timezone.utc)
 _LAST = datetime.fromtimestamp(LAST_S, timezone.utc)
 
@@ -91,12 +100,16 @@ def decode(raw: bytes) -> tuple[Event, list[RefusedFix]]:
 def parse_json(raw: bytes) -> Any:
     """Parse JSON in which NaN and Infinity may stand: they are none, but they do get sent.
 
-    So one such number can be refused alone. Raises `Refusal` (not_utf8, too_deep, broken_json).
+    So one such number can be refused alone. Half a character (an emoji that was cut in two) is
+    U+FFFD, for a position is not to be lost by the words beside it. Raises `Refusal` (not_utf8,
+    too_deep, broken_json).
     """
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refusal("not_utf8", f"at byte {error.start}") from None
+    if _SURROGATE.search(text):
+        text = _ESCAPE.sub(_whole, text)
     if _depth(text) > _MAX_DEPTH:
         raise Refusal("too_deep", f"more than {_MAX_DEPTH} levels")
     try:
@@ -118,7 +131,10 @@ def parse_time(text: str) -> datetime:
     except msgspec.ValidationError:
         raise Refusal("bad_time", _short(text)) from None
     if end_of_day:
-        time += timedelta(days=1)
+        try:
+            time += timedelta(days=1)
+        except OverflowError:  # the year 9999: who means "for ever" writes it
+            raise Refusal("impossible_time", _short(text)) from None
     if not _is_possible(time):
         raise Refusal("impossible_time", _short(text))
     return time.astimezone(timezone.utc)
@@ -232,10 +248,16 @@ def _refuse(error: msgspec.ValidationError) -> NoReturn:
     raise Refusal(reason, _short(re.sub(r"Invalid enum value .*? - ", "not allowed: ", text)))
 
 
+def _whole(escape: re.Match[str]) -> str:
+    """Give an escape as it is, but U+FFFD for half of a pair."""
+    return "\\ufffd" if escape["half"] else escape[0]
+
+
 def _depth(text: str) -> int:
     """Give how deeply brackets nest, strings left out: before a parser recurses into them."""
     depth = deepest = 0
-    for char in re.findall(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
+    for found in _NESTING.finditer(text):
+        char = found[0]
         if char in "[{":
             depth += 1
             deepest = max(deepest, depth)

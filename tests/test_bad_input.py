@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from geomon.decoding import parse_json
 from geomon.intake import Intake, Raw, Rejected
 from geomon.refusals import REASONS
 from geomon.rejections import rejection_record
@@ -218,6 +219,16 @@ EVENTS = {
         changed(ORDER, until="2100-06-01T00:00:00+08:00"),
         "impossible_time",
     ),
+    "an order for ever": (changed(ORDER, until="9999-12-31T24:00:00+08:00"), "impossible_time"),
+    "a string of quotes that does not end": (b'{"x":"' + b'\\"' * 500_000, "broken_json"),
+    "an id with half a character": (
+        upload().replace(b'"SZ-0001"', rb'"SZ-\ud83d"'),
+        "bad_id",
+    ),
+    "a type that is half a character": (
+        upload().replace(b'"upload"', rb'"\ud83d"'),
+        "unknown_type",
+    ),
     "a sanction that is a fine": (changed(SANCTION, kind="fine"), "bad_value"),
     "a sanction without a time": (without(SANCTION, "time"), "missing_field"),
     "a sanction of 1999": (changed(SANCTION, time="1999-12-31T00:00:00Z"), "impossible_time"),
@@ -324,6 +335,26 @@ def test_a_position_without_a_known_datum_is_never_judged(
     assert band.heard_s > 0  # heard from
     assert (band.fix, band.cell, person.newest_s) == (None, None, 0)  # and nothing known of where
     assert not replay.alerts
+
+
+HALF = {
+    "in a word of its own": (rb'"note":"\ud83d"', "\ufffd"),
+    "the second half": (rb'"note":"\uDE00 home"', "\ufffd home"),
+    "between others": (rb'"note":"\ud83d\ude00\ud83d!"', "\U0001f600\ufffd!"),
+    "after a backslash that is written": (rb'"note":"\\ud83d \ud83d"', "\\ud83d \ufffd"),
+    "a whole one alone": (rb'"note":"\ud83d\ude00","half":NaN', "\U0001f600"),
+}
+
+
+@pytest.mark.parametrize("name", HALF)
+def test_half_a_character_in_words_loses_no_position(zones: ZoneIndex, name: str) -> None:
+    """An emoji that a phone cut in two is no UTF-8 that could ever be written."""
+    written, read = HALF[name]
+    line = upload()[:-1] + b"," + written + b"}"
+    assert parse_json(line)["note"] == read
+    replay, rejected = replayed(zones, line)
+    assert not rejected
+    assert replay.counts["fixes"] == 1
 
 
 def test_every_reason_that_an_event_or_a_fix_can_be_refused_for_is_tried_here() -> None:

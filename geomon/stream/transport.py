@@ -46,6 +46,14 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
+    def close(self) -> None:
+        """Do nothing when partitions move while the worker stops: `stop` closes it in a moment.
+
+        Faust closes the client at once, from the loop of the app; it belongs to this thread's. To
+        close libuv's handles from another thread corrupts memory: now and then a worker that was
+        told to stop, beside another one, ended with a segmentation fault.
+        """
+
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         # Faust lets the app crash, and one that crashes leaves this thread hanging. But a commit
         # that fails costs nothing: the next one is seconds away.
