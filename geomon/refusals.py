@@ -40,7 +40,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "accuracy_not_positive": ("accuracy_m is zero or negative", "精度不为正数"),
     "datum_undeclared": ("no datum declared: the position cannot be judged", "未声明坐标系"),
     "datum_unknown": ("the datum is not wgs84, gcj02 or bd09", "未知坐标系"),
-    "too_many_fixes": ("more than 1,000 fixes in one upload", "单次上传定位超过1000个"),
+    "too_many_fixes": (
+        "more than 1,000 fixes in one upload, or 10,000 uploads in one message",
+        "单次上传定位超过1000个，或单条消息超过10000次上传",
+    ),
     "ends_before_it_begins": ("`until` is not after `from`", "结束时间不晚于开始时间"),
     "bad_destination": ("a destination is not a six-digit adcode", "目的地不是六位区划代码"),
     "key_mismatch": ("the message's key is not its supervisee_id", "消息键与人员标识不一致"),
@@ -67,6 +70,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "not_of_protocol": ("the bytes are no message of the device's protocol", "不符合设备协议"),
     "bad_checksum": ("the checksum of a device's message is wrong", "校验码错误"),
     "bad_length": ("a device's message is shorter or longer than it says", "报文长度错误"),
+    "not_its_time": (
+        "the position is of a time at which the device was not this person's",
+        "定位时间不在设备归属期内",
+    ),
     "bad_schedule": (
         "a schedule has a day that is not 1 to 7 or a time that is not HH:MM",
         "时间表不合法",

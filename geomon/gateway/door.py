@@ -12,6 +12,8 @@ again for ever by a client that is told "no". So of a device that is known it is
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any
@@ -20,16 +22,30 @@ import msgspec
 
 from geomon.errors import Refusal
 from geomon.gateway.limits import Limits
-from geomon.gateway.locator import Locator, heard_at
+from geomon.gateway.locator import Locator
 from geomon.gateway.metrics import Metrics
 from geomon.gateway.publisher import Busy, Publisher
 from geomon.gateway.registry import Device, Registry
-from geomon.gateway.reports import RefusedPart, Report, at, events_of
+from geomon.gateway.reports import (
+    AccessPoint,
+    RefusedPart,
+    Report,
+    Tower,
+    at,
+    events_of,
+    few_of,
+    telling,
+)
 from geomon.rejections import record_of
 from geomon.topics import REJECTED
 from geomon.wallclock import now_s
 
 __all__ = ["Door"]
+
+#: Of a long list so many events are under way at a time: it is to take its turn with the others,
+#: and more would not even fit into what may wait for Kafka.
+_AT_ONCE = 200
+_log = logging.getLogger("geomon.gateway")
 
 
 class Door:
@@ -90,29 +106,34 @@ class Door:
         no harm to what was put.
         """
         received = at(self.now())
+        whose = device.supervisee_id
         values: list[bytes] = []
         refused: list[RefusedPart] = []
-        taken = 0
+        taken = written = 0
         for report in reports:
-            located = self._located(report, received)
-            values += events_of(located, device, received, protocol=protocol)
-            refused += located.refused
-            taken += len(located.positions)
-        whose = device.supervisee_id
+            refused += report.refused
         try:
+            for report in telling(reports):
+                values += self._events(report, device, received, protocol, refused)
+                taken += len(report.positions)
+                if len(values) >= _AT_ONCE:
+                    written += len(values)
+                    await _all([self.publisher.put(whose, value) for value in values])
+                    values.clear()
+            written += len(values)
             if len(values) == 1 and not refused:
                 await self.publisher.put(whose, values[0])
             else:
                 puts = [self.publisher.put(whose, value) for value in values]
-                puts += [self._keep(device, part, protocol, raw) for part in refused]
+                puts += [self._keep(device, part, protocol, raw) for part in few_of(refused)]
                 await _all(puts)
         except Busy:
             self.put_off(protocol)
             raise
         metrics = self.metrics
-        for part in refused:
-            metrics.add("geomon_gateway_rejections_total", part.reason)
-        metrics.add("geomon_gateway_events_total", protocol, by=len(values))
+        for reason, count in Counter(part.reason for part in refused).items():
+            metrics.add("geomon_gateway_rejections_total", reason, by=count)
+        metrics.add("geomon_gateway_events_total", protocol, by=written)
         metrics.add("geomon_gateway_positions_total", protocol, by=taken)
         metrics.add("geomon_gateway_uploads_total", protocol, "accepted")
 
@@ -140,18 +161,70 @@ class Door:
         )
         await self.publisher.put(device.supervisee_id, msgspec.json.encode(record), topic=REJECTED)
 
+    def _events(
+        self,
+        report: Report,
+        device: Device,
+        received: datetime,
+        protocol: str,
+        refused: list[RefusedPart],
+    ) -> list[bytes]:
+        """Give the events of a report; what cannot be taken of it is added to `refused`."""
+        try:
+            report = _in_its_time(self._located(report, received), device, refused)
+            return events_of(report, device, received, protocol=protocol)
+        except Exception as error:
+            # A mistake of ours: what is sent again for it would meet it again, for ever.
+            _log.exception("a report of %s could not be written", protocol)
+            refused.append(RefusedPart("internal_error", type(error).__name__))
+            return []
+
     def _located(self, report: Report, received: datetime) -> Report:
-        """Find a position for a report that has only what the device heard, if one is on record."""
-        towers, points = report.towers, report.access_points
-        if report.positions or self._locator is None or not (towers or points):
+        """Find positions for a report that has only what the device heard, if any is on record.
+
+        What was heard at different times was heard at different places.
+        """
+        if report.positions or self._locator is None:
             return report
-        heard = heard_at([*(t.time for t in towers), *(p.time for p in points)], received)
-        position = self._locator.locate(towers, points, heard)
-        found = "nothing" if position is None else position.source
-        self.metrics.add("geomon_gateway_located_total", found)
-        if position is None:
+        heard: dict[datetime | None, tuple[list[Tower], list[AccessPoint]]] = {}
+        for tower in report.towers:
+            heard.setdefault(tower.time, ([], []))[0].append(tower)
+        for point in report.access_points:
+            heard.setdefault(point.time, ([], []))[1].append(point)
+        positions = []
+        for time, (towers, points) in heard.items():
+            if time is None and report.stored:
+                continue  # nobody knows when that was
+            position = self._locator.locate(towers, points, time or received)
+            found = "nothing" if position is None else position.source
+            self.metrics.add("geomon_gateway_located_total", found)
+            if position is not None:
+                positions.append(position)
+        if not positions:
             return report
-        return msgspec.structs.replace(report, positions=[position], datum="wgs84")
+        positions.sort(key=lambda position: position.time)
+        return msgspec.structs.replace(report, positions=positions, datum="wgs84")
+
+
+def _in_its_time(report: Report, device: Device, refused: list[RefusedPart]) -> Report:
+    """Leave out what is of a time at which the device was not this person's.
+
+    A device that is handed on has positions of the one before in its memory.
+    """
+    if device.from_s == float("-inf") and device.until_s == float("inf"):
+        return report
+    positions, told = [], report.check_in
+    for number, position in enumerate(report.positions):
+        if device.from_s <= position.time.timestamp() < device.until_s:
+            positions.append(position)
+        else:
+            refused.append(RefusedPart("not_its_time", position.time.isoformat(), number))
+    if told is not None and not device.from_s <= told.time.timestamp() < device.until_s:
+        refused.append(RefusedPart("not_its_time", told.time.isoformat()))
+        told = None
+    if told is report.check_in and len(positions) == len(report.positions):
+        return report
+    return msgspec.structs.replace(report, positions=positions, check_in=told)
 
 
 async def _all(puts: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -46,6 +46,9 @@ async def follow(
             if why != told:
                 _log.warning("%s from Kafka at %s: %s", what, kafka, why)
                 told = why
+        except Exception:
+            # A mistake of ours, perhaps in one message: to follow no more, unsaid, would be worse.
+            _log.exception("%s from Kafka at %s: begun anew", what, kafka)
         finally:
             with contextlib.suppress(KafkaError, OSError):
                 await consumer.stop()

@@ -27,11 +27,12 @@ from geomon.gateway.orders import Carrier, Orders
 from geomon.gateway.publisher import Publisher
 from geomon.gateway.registry import Registry
 from geomon.gateway.rolls import FileRoll, TopicRoll
+from geomon.gateway.tls import Tls
 from geomon.operations.health import Check
 from geomon.settings import Settings
 from geomon.wallclock import now_s
 
-__all__ = ["Carrying", "Gateway", "Listener", "tls_of"]
+__all__ = ["Carrying", "Gateway", "Listener"]
 
 #: What listens, by the setting that says where -> the module it is in.
 _LISTENERS = {
@@ -105,9 +106,9 @@ class Gateway:
             else None,
             now=now,
         )
-        tls = tls_of(settings)
+        self.tls = Tls(settings)
         self.listeners = {
-            name: _listener(module, name, address, self.door, settings, tls)
+            name: _listener(module, name, address, self.door, settings, self.tls.context)
             for name, module in _LISTENERS.items()
             if (address := str(getattr(settings, f"gateway_{name}")))
         }
@@ -129,6 +130,8 @@ class Gateway:
         """Take uploads in for as long as the context lasts; then finish what is under way."""
         drain_s = self.settings.gateway_drain_s
         async with AsyncExitStack() as stack:
+            await self.tls.start()
+            stack.push_async_callback(self.tls.stop)
             await self.publisher.start()
             stack.push_async_callback(self.publisher.stop, drain_s)
             for roll in self.rolls:
@@ -216,23 +219,6 @@ class Gateway:
         ages = [roll.age_s() for roll in self.rolls]
         known = [age_s for age_s in ages if age_s is not None]
         return max(known) if len(known) == len(ages) else None
-
-
-def tls_of(settings: Settings) -> ssl.SSLContext | None:
-    """Give the TLS that the settings ask for, or none. Raises `SettingsError`."""
-    if not settings.gateway_tls_cert:
-        if settings.gateway_tls_key:
-            raise SettingsError("gateway_tls_key needs gateway_tls_cert")
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.gateway_tls_cert, settings.gateway_tls_key or None)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"gateway_tls_cert {settings.gateway_tls_cert}: {error.strerror or error}"
-        ) from None
-    return context
 
 
 def _listener(

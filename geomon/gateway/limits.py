@@ -10,10 +10,12 @@ import ipaddress
 import math
 from collections import OrderedDict
 
-__all__ = ["Buckets", "Limits", "network_of", "whole_seconds"]
+__all__ = ["PIECES_OF_A_LIST", "Buckets", "Limits", "network_of", "whole_seconds"]
 
 #: Buckets remembered; a full one says nothing and is forgotten first by being oldest.
 _MOST_BUCKETS = 100_000
+#: So many uploads that come as one list cost as much as one that comes by itself.
+PIECES_OF_A_LIST = 10
 #: A secret that was wrong costs an address so many requests.
 _BLAME = 10.0
 _IPV6_NETWORK = 64
@@ -29,14 +31,16 @@ class Buckets:
     def take(self, key: str, now_s: float, cost: float = 1.0) -> float:
         """Take from a bucket; give 0, or after how many seconds it has enough (nothing is taken).
 
-        What costs more than a burst waits for a full bucket, and empties it.
+        What costs more than a burst waits for a full bucket, and leaves a debt: whoever comes next
+        waits until that is paid.
         """
         if not self._rate:
             return 0.0
-        cost = min(cost, self._burst)
         left = self._left(key, now_s)
-        if left < cost:
-            return (cost - left) / self._rate
+        if left < (needed := min(cost, self._burst)):
+            if key in self._buckets and now_s < self._buckets[key][1]:
+                self._put(key, left, now_s)  # the clock was set back: it fills from now on
+            return (needed - left) / self._rate
         self._put(key, left - cost, now_s)
         return 0.0
 
@@ -61,7 +65,7 @@ class Buckets:
 
 
 class Limits:
-    """The limits of a gateway. Times are seconds on any clock that only goes forward."""
+    """The limits of a gateway. Times are POSIX seconds, of a clock that may be set back."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ from typing import Any, Protocol, cast
 
 from geomon.gateway.door import Door
 from geomon.gateway.publisher import Busy
-from geomon.gateway.registry import Device
+from geomon.gateway.registry import BLAMED, Device
 from geomon.gateway.talk import Talk, Turn
 
 __all__ = ["Line", "Lines"]
@@ -34,6 +34,8 @@ _MOST_UNSENT = 4_096
 #: Bytes that are taken at a time: a few messages, so that few more than `most` are under way.
 _PIECE = 256
 _AGAIN_S, _LONGEST_AGAIN_S = 0.5, 5.0
+#: Messages of all devices that hung up, which will not send them again, may wait for their turn.
+_MOST_ORPHANS = 1_000
 #: Half-open connections are found by the kernel, too: after 5 minutes, four probes 30 s apart.
 _KEEPALIVE = {"TCP_KEEPIDLE": 300, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
 _log = logging.getLogger("geomon.gateway")
@@ -49,6 +51,7 @@ class Lines(Protocol):
     idle_s: float
     login_s: float
     busy: set[Line]
+    orphans: int  # turns that still wait though their lines are gone
 
     def opened(self, line: Line) -> bool:
         """Take a line in; say whether it may stay."""
@@ -67,8 +70,8 @@ class Line(asyncio.BufferedProtocol):
     """One connection."""
 
     __slots__ = (
-        *("_bad", "_draining", "_ending", "_flying", "_heard_s", "_held", "_lines", "_met"),
-        *("_paused", "_talk", "_transport", "address", "worker"),
+        *("_bad", "_draining", "_ending", "_flying", "_heard_s", "_held", "_last", "_lines"),
+        *("_met", "_paused", "_talk", "_transport", "_waiting", "address", "worker"),
     )
 
     def __init__(self, lines: Lines, talk: Talk) -> None:
@@ -77,6 +80,8 @@ class Line(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._flying: deque[tuple[Turn, asyncio.Task[bool] | None]] | None = None
         self._heard_s = 0.0  # when something of sense was heard last
+        self._last: asyncio.Task[bool] | None = None  # brings the last of them
+        self._waiting = 0  # how many of them wait for their next try
         self._held = b""  # read, and not taken yet
         self._bad = 0
         self._met = False  # its device has said who it is
@@ -136,6 +141,9 @@ class Line(asyncio.BufferedProtocol):
 
     def sweep(self, now_s: float) -> None:
         """Look for what has been waited for too long; `now_s` is the loop's time."""
+        if self._is_early():
+            return
+        self._go_on()
         silent_s = now_s - self._heard_s
         if self._talk.device is None and silent_s > self._lines.login_s:
             self._lines.door.turn_away("no_secret", self._lines.protocol)
@@ -187,6 +195,9 @@ class Line(asyncio.BufferedProtocol):
 
     def _go_through(self) -> None:
         """Take what was read, until the line has to wait."""
+        if self._is_early():
+            self._pause()
+            return
         held, at, now_s = self._held, 0, self._lines.door.now()
         while at < len(held) and not self._paused and not self._ending:
             self._take(self._talk.receive(held[at : at + _PIECE], now_s))
@@ -197,11 +208,20 @@ class Line(asyncio.BufferedProtocol):
             if self._met:
                 self._lines.met(self)
 
+    def _is_early(self) -> bool:
+        """Say whether nobody can be known yet, on a line whose device sends nothing twice.
+
+        Then nothing is read on, and it keeps what its own buffers hold.
+        """
+        return not (self._talk.answers or self._lines.door.registry.is_ready)
+
     def _take(self, turns: list[Turn]) -> None:
         flying = self._flying
         for turn in turns:
             self._count(turn)
-            landing = asyncio.create_task(self._land(turn)) if turn.reports else None
+            landing = None
+            if turn.reports:
+                landing = self._last = asyncio.create_task(self._land(turn, self._last))
             if landing is not None or flying:
                 if flying is None:
                     flying = self._flying = deque()
@@ -228,7 +248,7 @@ class Line(asyncio.BufferedProtocol):
             door.throw_away(turn.unreadable, protocol)
         elif turn.away:
             door.turn_away(turn.away, protocol)
-            if turn.away == "wrong_secret":
+            if turn.away in BLAMED:
                 door.limits.blame(self.address, door.now())
         elif turn.later:
             door.put_off(protocol)
@@ -237,26 +257,59 @@ class Line(asyncio.BufferedProtocol):
             self._bad = 0
             self._heard_s = asyncio.get_running_loop().time()
 
-    async def _land(self, turn: Turn) -> bool:
-        """Bring a turn's reports into Kafka; give up, and say so, only when the line is gone."""
+    async def _land(self, turn: Turn, before: asyncio.Task[bool] | None) -> bool:
+        """Bring a turn's reports into Kafka; give up, and say so, only when the line is gone.
+
+        `before` brings the turn before it. As long as nothing has to wait they go together, and
+        Kafka has them in order; what has to wait is not overtaken by what came after it.
+        """
         device, door = turn.device, self._lines.door
         assert device is not None  # noqa: S101  (there are no reports of nobody)
-        while wait_s := door.limits.device(device.device_id, door.now(), len(turn.reports)):
-            # Who sends too much is not refused but slowed down: it is not read meanwhile.
-            if self._transport is None:
-                return False
-            await asyncio.sleep(wait_s)
-        again_s = _AGAIN_S
+        if self._waiting:
+            await _end_of(before)
+        again_s, allowed = _AGAIN_S, False
         while True:
-            try:
-                await door.admit(device, turn.reports, protocol=self._lines.protocol, raw=turn.raw)
-            except Busy:
-                if self._transport is None:
-                    return False
-                await asyncio.sleep(again_s * random.uniform(0.75, 1.25))  # noqa: S311
-                again_s = min(2 * again_s, _LONGEST_AGAIN_S)
+            wait_s = 0.0
+            if not allowed:
+                # Who sends too much is not refused but slowed down: it is not read meanwhile.
+                wait_s = door.limits.device(device.device_id, door.now(), len(turn.reports))
+                allowed = not wait_s
+            if allowed:
+                try:
+                    await door.admit(
+                        device, turn.reports, protocol=self._lines.protocol, raw=turn.raw
+                    )
+                except Busy:
+                    wait_s = again_s * random.uniform(0.75, 1.25)  # noqa: S311
+                    again_s = min(2 * again_s, _LONGEST_AGAIN_S)
+                else:
+                    return True
+            if not await self._wait(wait_s, turn, before):
+                return False
+
+    async def _wait(self, for_s: float, turn: Turn, before: asyncio.Task[bool] | None) -> bool:
+        """Wait for a next try; False where the line is gone and the device will send it again.
+
+        A device that gets no answer does not know that it was not taken, and never will.
+        """
+        lines = self._lines
+        self._waiting += 1
+        try:
+            if self._transport is not None:
+                await asyncio.sleep(for_s)
+            elif turn.answer or lines.orphans >= _MOST_ORPHANS:
+                lines.door.put_off(lines.protocol)
+                return False
             else:
-                return True
+                lines.orphans += 1
+                try:
+                    await asyncio.sleep(for_s)
+                finally:
+                    lines.orphans -= 1
+            await _end_of(before)
+        finally:
+            self._waiting -= 1
+        return True
 
     async def _answer(self, flying: deque[tuple[Turn, asyncio.Task[bool] | None]]) -> None:
         """Say what is to be said, in the order of what it answers, each when Kafka has it."""
@@ -275,7 +328,7 @@ class Line(asyncio.BufferedProtocol):
             self.abort()
         finally:
             self.worker = None
-            self._flying = None
+            self._flying = self._last = None
             self._lines.busy.discard(self)
 
     def _say(self, turn: Turn) -> None:
@@ -298,6 +351,11 @@ class Line(asyncio.BufferedProtocol):
             self._go_through()
             if not (self._paused or self._ending or self._draining):
                 transport.resume_reading()
+
+
+async def _end_of(task: asyncio.Task[bool] | None) -> None:
+    if task is not None and not task.done():
+        await asyncio.wait({task})
 
 
 def _keep_alive(endpoint: socket.socket | None) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple, Protocol
 from geomon.errors import SettingsError
 from geomon.gateway.reports import AccessPoint, Position, Tower
 
-__all__ = ["FileLocator", "Locator", "heard_at"]
+__all__ = ["FileLocator", "Locator"]
 
 _COLUMNS = ("kind", "id", "lon", "lat", "accuracy_m")
 _BSSID_DIGITS = 12
@@ -113,8 +113,3 @@ def _agree(one: _Site, other: _Site) -> bool:
 
 def _position(site: _Site, source: Literal["wifi", "cell"], time: datetime) -> Position:
     return Position(time, site.lon, site.lat, source, site.accuracy_m)
-
-
-def heard_at(times: Iterable[datetime | None], otherwise: datetime) -> datetime:
-    """Give the newest of the times at which something was heard, or another where none is said."""
-    return max((time for time in times if time is not None), default=otherwise)

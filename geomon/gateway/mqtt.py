@@ -206,13 +206,17 @@ class MqttListener:
         """Let go of a link, and of what came over it: the broker sends that again."""
         self._link = None
         self._door.metrics.set("geomon_gateway_connections", 0, PROTOCOL)
-        tasks = set(self._tasks)
-        for task in tasks:
-            task.cancel()
+        await self._let_go()
         try:
             await link.close()
         finally:
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._let_go()  # of what came in meanwhile
+
+    async def _let_go(self) -> None:
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # -- messages ---------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from geomon.gateway.reports import (
     RefusedPart,
     Report,
     Tower,
+    check_pieces,
 )
 
 __all__ = ["Sent", "read", "reports_of", "speaker"]
@@ -67,7 +68,10 @@ def read(body: bytes) -> list[Item]:
         sent = _quick.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _piecewise(body)
-    return list(sent) if isinstance(sent, list) else [sent]
+    if not isinstance(sent, list):
+        return [sent]
+    check_pieces(sent)
+    return list(sent)
 
 
 def speaker(items: Iterable[Item], device_id: str = "") -> str:
@@ -205,11 +209,15 @@ def _piecewise(body: bytes) -> list[Item]:
         lines = [line for line in body.splitlines() if line.strip()]
         if refusal.reason == "too_deep" or len(lines) < 2:
             raise
+        check_pieces(lines)
         items = [_line(line) for line in lines]
         if all(isinstance(item, Refusal) for item in items):
             raise  # no line of it is JSON: this was never meant to be lines
         return items
-    return [_item(one) for one in parsed] if isinstance(parsed, list) else [_item(parsed)]
+    if not isinstance(parsed, list):
+        return [_item(parsed)]
+    check_pieces(parsed)
+    return [_item(one) for one in parsed]
 
 
 def _line(line: bytes) -> Item:

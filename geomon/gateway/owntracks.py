@@ -21,9 +21,10 @@ from typing import Any
 
 import msgspec
 
+from geomon.decoding import parse_json
 from geomon.errors import Refusal
 from geomon.gateway import values
-from geomon.gateway.reports import Position, RefusedPart, Report
+from geomon.gateway.reports import Position, RefusedPart, Report, check_pieces
 
 __all__ = ["ANSWER", "reports_of"]
 
@@ -53,11 +54,10 @@ def reports_of(raw: bytes) -> list[Report]:
         return []
     try:
         parsed = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refusal("broken_json") from None
-    except RecursionError:
-        raise Refusal("too_deep") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        parsed = parse_json(raw)
     messages = parsed if isinstance(parsed, list) else [parsed]
+    check_pieces(messages)
     reports = []
     for number, message in enumerate(messages):
         report = _report(message, number)

@@ -85,6 +85,7 @@ class R16hTalk:
     __slots__ = ("_find", "_framer", "device")
 
     due_s = inf  # nothing is waited for
+    answers = False
 
     def __init__(self, find: Find) -> None:
         self._find = find

@@ -27,7 +27,7 @@ import msgspec
 from geomon import decoding, events
 from geomon.errors import GeomonError, Refusal
 
-__all__ = ["ADMISSION", "Device", "NotAdmitted", "NotReady", "Registry", "device_of"]
+__all__ = ["ADMISSION", "BLAMED", "Device", "NotAdmitted", "NotReady", "Registry", "device_of"]
 
 #: Why somebody who asks to come in is turned away. Code: (English, 中文).
 ADMISSION: Mapping[str, tuple[str, str]] = {
@@ -46,6 +46,10 @@ ADMISSION: Mapping[str, tuple[str, str]] = {
         "代理留存的旧消息",
     ),
 }
+
+
+#: Who is turned away for one of these may have been guessing, ids or secrets.
+BLAMED = frozenset(("unknown_device", "wrong_secret"))
 
 
 class NotAdmitted(GeomonError):  # noqa: N818  (a verdict on who asks, not an error of the program)

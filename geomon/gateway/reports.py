@@ -8,12 +8,13 @@ kept in the event under names that the contract ignores, so that it is in the re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from geomon.errors import Refusal
 from geomon.events import MAX_BYTES, MAX_FIXES, AwareTime, SourceName
 from geomon.gateway.registry import Device
 
@@ -25,8 +26,17 @@ __all__ = [
     "Report",
     "Tower",
     "at",
+    "check_pieces",
     "events_of",
+    "few_of",
+    "telling",
 ]
+
+#: As many uploads as fit into one message of a real device, and many more: each costs memory before
+#: it is known who sends them.
+_MOST_PIECES = 10_000
+#: As much of what is refused of one message is kept as tells what is wrong with it.
+_MOST_REFUSED = 20
 
 #: What a device says besides is cut to so many words of so many characters.
 _MOST_SIGNS, _LONGEST_SIGN = 64, 200
@@ -169,6 +179,33 @@ def events_of(
             )
         )
     return events
+
+
+def check_pieces(pieces: list[Any]) -> None:
+    """Refuse a message that is a list of too many. Raises `Refusal` (too_many_fixes)."""
+    if len(pieces) > _MOST_PIECES:
+        raise Refusal("too_many_fixes", f"a list of {len(pieces):,}")
+
+
+def telling(reports: Sequence[Report]) -> Sequence[Report]:
+    """Give the reports that say something, or one that says that the device was heard from."""
+    if len(reports) < 2:
+        return reports
+    return [one for one in reports if not _is_bare(one)] or reports[:1]
+
+
+def _is_bare(report: Report) -> bool:
+    """Say whether nothing of what was sent could be taken."""
+    return bool(report.refused) and report == Report(refused=report.refused)
+
+
+def few_of(refused: list[RefusedPart]) -> list[RefusedPart]:
+    """Give the first of what is refused of one message, the last of them with how many follow."""
+    if len(refused) <= _MOST_REFUSED:
+        return refused
+    last = refused[_MOST_REFUSED - 1]
+    more = f"{last.detail} (and {len(refused) - _MOST_REFUSED:,} parts after it)".strip()
+    return [*refused[: _MOST_REFUSED - 1], RefusedPart(last.reason, more, last.fix)]
 
 
 def at(posix_s: float) -> datetime:

@@ -99,6 +99,10 @@ class FileRoll:
                 self._metrics.add("geomon_gateway_registry_unread_total")
                 _log.error("the devices stay as they were: %s", error)
                 continue
+            except Exception:
+                self._metrics.add("geomon_gateway_registry_unread_total")
+                _log.exception("the devices stay as they were: %s cannot be read", self._path)
+                continue
             self._registry.replace(self.name, devices)
             _log.info("%s devices read from %s", f"{len(devices):,}", self._path)
 
@@ -178,12 +182,17 @@ class TopicRoll:
         for messages in batches.values():
             for message in messages:
                 key = (message.key or b"").decode("utf-8", "replace")
+                where = f"{message.topic}/{message.partition}/{message.offset}"
                 try:
                     device = None if message.value is None else _device_of(message.value, key)
                 except Refusal as refusal:
                     self._metrics.add("geomon_gateway_registry_unread_total")
-                    where = f"{message.topic}/{message.partition}/{message.offset}"
                     _log.warning("no device: %s at %s", refusal.reason, where)
+                    continue
+                except Exception:
+                    # A mistake of ours: who is announced behind it must be known all the same.
+                    self._metrics.add("geomon_gateway_registry_unread_total")
+                    _log.exception("no device: what is at %s cannot be read", where)
                     continue
                 found.append((key, device))
         return found

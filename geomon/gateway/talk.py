@@ -2,7 +2,7 @@
 
 A `Talk` is the gateway's side of one connection: it takes bytes as they come, in any pieces, and
 gives a `Turn` for each message found in them. It keeps who is speaking, never what was said. To add
-a protocol is to write a class with these five names and to list it in `geomon.gateway.tcp`.
+a protocol is to write a class with these six names and to list it in `geomon.gateway.tcp`.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class Talk(Protocol):
     """The gateway's side of one connection in one protocol. Times are POSIX seconds."""
 
     device: Device | None  # who has made itself known, if anybody
+    answers: bool  # whether the device is told what arrived, so that it sends the rest again
 
     @property
     def due_s(self) -> float:

@@ -23,7 +23,7 @@ import msgspec
 from geomon import decoding
 from geomon.errors import Refusal
 from geomon.gateway import values
-from geomon.gateway.reports import Position, RefusedPart, Report
+from geomon.gateway.reports import Position, RefusedPart, Report, check_pieces
 
 __all__ = ["device_id", "device_id_in", "read", "reports_of"]
 
@@ -68,6 +68,7 @@ def reports_of(upload: dict[str, Any]) -> list[Report]:
         raise Refusal("missing_field", "location")
     if not isinstance(locations, list):
         locations = [locations]
+    check_pieces(locations)
     return [_report(location, number) for number, location in enumerate(locations)] or [Report()]
 
 

@@ -37,10 +37,10 @@ from geomon.gateway import native, osmand, owntracks, traccar
 from geomon.gateway.credentials import basic, has_token, is_signed
 from geomon.gateway.door import Door
 from geomon.gateway.entrance import Entrance
-from geomon.gateway.limits import whole_seconds
+from geomon.gateway.limits import PIECES_OF_A_LIST, whole_seconds
 from geomon.gateway.publisher import Busy
 from geomon.gateway.receiving import Full, Receiving, TooSlow
-from geomon.gateway.registry import ADMISSION, Device, NotAdmitted, NotReady
+from geomon.gateway.registry import ADMISSION, BLAMED, Device, NotAdmitted, NotReady
 from geomon.gateway.reports import Report
 from geomon.settings import Settings
 
@@ -152,15 +152,15 @@ class HttpListener:
         door, protocol = self._door, route.protocol
         try:
             self._limit(request)
-            with self._receiving.place(request):
+            with self._receiving.place(request) as place:
                 if "Expect" in request.headers:
                     await _go_on(request)
-                body = await self._receiving.body(request)
+                body = await place.body()
                 door.metrics.add("geomon_gateway_received_bytes_total", protocol, by=len(body))
                 return await route.handler(request, protocol, body)
         except NotAdmitted as verdict:
             door.turn_away(verdict.reason, protocol)
-            if verdict.reason == "wrong_secret":
+            if verdict.reason in BLAMED:
                 door.limits.blame(request.remote or "", door.now())
             return _turned_away(verdict, protocol)
         except _Wait as wait:
@@ -168,7 +168,9 @@ class HttpListener:
             return _later(429, ADMISSION["too_many_requests"][0], wait.for_s)
         except Full:
             door.put_off(protocol)
-            return _later(503, "too much is being received", random.uniform(*_RETRY_S))  # noqa: S311
+            answer = _later(503, "too much is being received", random.uniform(*_RETRY_S))  # noqa: S311
+            answer.force_close()  # the rest of it is not to be read
+            return answer
         except Busy as busy:
             return _later(503, str(busy), random.uniform(*_RETRY_S))  # noqa: S311
         except NotReady:
@@ -189,8 +191,9 @@ class HttpListener:
         if wait_s:
             raise _Wait(wait_s)
 
-    def _allow(self, device: Device, uploads: int = 1) -> None:
-        wait_s = self._door.limits.device(device.device_id, self._door.now(), uploads)
+    def _allow(self, device: Device, pieces: int = 1) -> None:
+        cost = max(1.0, pieces / PIECES_OF_A_LIST)
+        wait_s = self._door.limits.device(device.device_id, self._door.now(), cost)
         if wait_s:
             raise _Wait(wait_s)
 
@@ -206,7 +209,7 @@ class HttpListener:
         asking = request.headers.get("X-Geomon-Device", "")
         device_id = native.speaker(items, asking)
         device = self._known(device_id, lambda device: self._proves(request, device, body))
-        self._allow(device, max(1, len(items)))
+        self._allow(device, len(items))
         if trouble is not None:
             # geomon's own client knows what 400 means: it is kept here, and is to be dropped there.
             await self._door.reject(device, trouble, protocol=protocol, raw=body)
@@ -255,7 +258,7 @@ class HttpListener:
         if not device_id:
             raise trouble or Refusal("missing_field", "device_id")
         device = self._known(device_id, lambda device: has_token(request.headers, device, token))
-        self._allow(device, max(1, len(reports)))
+        self._allow(device, len(reports))
         if trouble is None:
             await self._door.admit(device, reports, protocol="traccar", raw=body)
         else:
@@ -273,7 +276,7 @@ class HttpListener:
             self._allow(device)
             await self._door.reject(device, refusal, protocol=protocol, raw=body)
         else:
-            self._allow(device, max(1, len(reports)))
+            self._allow(device, len(reports))
             await self._door.admit(device, reports, protocol=protocol, raw=body)
         return web.Response(body=owntracks.ANSWER, content_type="application/json")
 

@@ -15,6 +15,8 @@ from aiohttp import ClientError, ClientSession
 from reception import (
     BAND,
     PHONE,
+    TOKEN,
+    Reception,
     device,
     eventually,
     hashed,
@@ -77,37 +79,66 @@ def test_what_is_too_large_is_refused_however_it_is_packed(tmp_path: Path) -> No
     run(main)
 
 
-def test_slow_senders_are_cut_off_and_take_no_room(tmp_path: Path) -> None:
+AUTHORISED = f"Authorization: Bearer {TOKEN}\r\n"
+ROOM: dict[str, Any] = {
+    "gateway_receive_s": 2.0,
+    "gateway_upload_bytes": 1 << 20,
+    "gateway_in_flight_bytes": 8 << 20,
+}
+HEAD = f"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 20}\r\n"
+
+
+async def slow(here: Reception, said: bytes, source: str = "127.0.0.1") -> bytes:
+    """Send what is the beginning of a request, and give what comes of it until the end."""
+    host, port = here.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), local_addr=(source, 0))
+    writer.write(said)
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+def test_who_announces_much_and_sends_nothing_takes_no_room(tmp_path: Path) -> None:
     async def main() -> None:
-        room: dict[str, Any] = {"gateway_receive_s": 1.0, "gateway_upload_bytes": 1 << 20}
-        async with reception(tmp_path, gateway_in_flight_bytes=2 << 20, **room) as here:
-            host, port = here.url.removeprefix("http://").split(":")
-            head = f"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 20}\r\n\r\n"
-
-            async def slow(said: str) -> bytes:
-                reader, writer = await asyncio.open_connection(host, int(port))
-                writer.write(said.encode())
-                try:
-                    return await reader.read()
-                finally:
-                    writer.close()
-
-            # Two half-sent bodies fill the room: the third is told to come again at once.
-            slow_ones = [asyncio.create_task(slow(head + "{")) for _ in range(2)]
-            metrics = here.gateway.metrics
-            connections = "geomon_gateway_connections"
-            await eventually(lambda: metrics.value(connections, "http"), lambda n: n == 2)
-
-            async def statuses() -> int:
-                return (await own(here, upload()))[0]
-
-            await eventually(statuses, lambda status: status == 503)
+        async with reception(tmp_path, **ROOM) as here:
+            slow_ones = [
+                asyncio.create_task(slow(here, f"{HEAD}\r\n{{".encode())) for _ in range(64)
+            ]
+            value = here.gateway.metrics.value
+            await eventually(lambda: value("geomon_gateway_connections", "http"), lambda n: n == 64)
+            assert (await own(here, upload()))[0] == 200
             for answer in await asyncio.gather(*slow_ones):
                 assert answer.startswith(b"HTTP/1.1 408 ")
-            assert (await own(here, upload()))[0] == 200
             # Who sends half a head, or nothing, gets no answer and an end.
-            for said in ("", "POST /v1/upl", "POST / HTTP/1.1\r\nHost: x\r\nX-A: "):
-                assert (await slow(said))[:12] in (b"", b"HTTP/1.1 400", b"HTTP/1.0 400")
+            for said in (b"", b"POST /v1/upl", b"POST / HTTP/1.1\r\nHost: x\r\nX-A: "):
+                assert (await slow(here, said))[:12] in (b"", b"HTTP/1.1 400", b"HTTP/1.0 400")
+
+    run(main)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_address_can_fill_its_own_share_alone(packed: bool, tmp_path: Path) -> None:
+    """What is unpacked counts, not what was sent: a thousandth of that fills the memory as well."""
+    torn = gzip.compress(b" " * ((1 << 20) - 10))[:-9] if packed else b" " * ((1 << 20) - 10)
+    coding = "Content-Encoding: gzip\r\n" if packed else ""
+
+    async def main() -> None:
+        async with reception(tmp_path, **ROOM | {"gateway_receive_s": 5.0}) as here:
+            large = f"{HEAD}{coding}\r\n".encode() + torn
+            slow_ones = [asyncio.create_task(slow(here, large)) for _ in range(2)]
+
+            listener = here.gateway.listeners["http"]
+            assert isinstance(listener, HttpListener)
+            await eventually(lambda: listener._receiving.bytes, lambda held: held > 2_097_000)
+            assert (await own(here, upload(*range(10))))[0] == 503
+            small = json.dumps(upload()).encode()
+            head = f"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{AUTHORISED}"
+            whole = f"{head}Content-Length: {len(small)}\r\n\r\n".encode() + small
+            assert (await slow(here, whole, "127.0.0.2")).startswith(b"HTTP/1.1 200 ")
+            answers = await asyncio.gather(*slow_ones)
+            assert {answer[:12] for answer in answers} == {b"HTTP/1.1 408"}
+            assert (await own(here, upload()))[0] == 200
 
     run(main)
 

@@ -165,8 +165,22 @@ def test_a_clock_that_goes_back_gives_nothing_and_takes_nothing() -> None:
 
 def test_what_costs_more_than_a_burst_waits_for_a_full_bucket() -> None:
     buckets = Buckets(rate=1.0, burst=10.0)
+    assert buckets.take("a", 0.0, cost=5.0) == 0.0
+    assert buckets.take("a", 4.0, cost=1_000.0) == 1.0
+
+
+def test_what_costs_more_than_a_burst_leaves_a_debt() -> None:
+    buckets = Buckets(rate=1.0, burst=10.0)
     assert buckets.take("a", 0.0, cost=1_000.0) == 0.0
-    assert buckets.take("a", 4.0, cost=1_000.0) == 6.0
+    assert buckets.take("a", 4.0) == 987.0
+    assert buckets.take("a", 991.0) == 0.0
+
+
+def test_after_a_clock_is_set_back_a_bucket_fills_from_then_on() -> None:
+    buckets = Buckets(rate=1.0, burst=2.0)
+    assert buckets.take("a", 28_800.0, cost=2.0) == 0.0
+    assert buckets.take("a", 0.0) == 1.0
+    assert buckets.take("a", 1.0) == 0.0
 
 
 def test_no_rate_is_no_limit_and_no_memory() -> None:

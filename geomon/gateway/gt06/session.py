@@ -37,6 +37,7 @@ class Gt06Talk:
     __slots__ = ("_find", "_framer", "_zone_s", "device")
 
     due_s = inf  # nothing is waited for
+    answers = True
 
     def __init__(self, find: Find) -> None:
         self._find = find

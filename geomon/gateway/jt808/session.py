@@ -32,6 +32,8 @@ class Jt808Talk:
 
     __slots__ = ("_find", "_framer", "_parts", "_proof", "_registration", "_serial", "device")
 
+    answers = True
+
     def __init__(self, find: Find, *, registration: bool = True) -> None:
         self._find = find
         self._registration = registration
@@ -110,6 +112,8 @@ class Jt808Talk:
         if device.auth_code != self.device.auth_code:
             # It was changed, perhaps because somebody else had it: it is to be shown anew.
             raise NotAdmitted("no_secret")
+        if device.supervisee_id != self.device.supervisee_id:
+            self._parts = None  # of the person who had it before
         self.device = device
         return device
 
