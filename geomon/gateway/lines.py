@@ -34,8 +34,8 @@ _MOST_UNSENT = 4_096
 #: Bytes that are taken at a time: a few messages, so that few more than `most` are under way.
 _PIECE = 256
 _AGAIN_S, _LONGEST_AGAIN_S = 0.5, 5.0
-#: Messages of all devices that hung up, which will not send them again, may wait for their turn.
-_MOST_ORPHANS = 1_000
+#: So many lines of devices that hung up, and will not send again what was read, may still wait.
+_MOST_LINGERING = 256
 #: Half-open connections are found by the kernel, too: after 5 minutes, four probes 30 s apart.
 _KEEPALIVE = {"TCP_KEEPIDLE": 300, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 4}
 _log = logging.getLogger("geomon.gateway")
@@ -51,7 +51,7 @@ class Lines(Protocol):
     idle_s: float
     login_s: float
     busy: set[Line]
-    orphans: int  # turns that still wait though their lines are gone
+    lingering: int  # lines of which something waits though they are gone
 
     def opened(self, line: Line) -> bool:
         """Take a line in; say whether it may stay."""
@@ -71,7 +71,7 @@ class Line(asyncio.BufferedProtocol):
 
     __slots__ = (
         *("_bad", "_draining", "_ending", "_flying", "_heard_s", "_held", "_last", "_lines"),
-        *("_met", "_paused", "_talk", "_transport", "_waiting", "address", "worker"),
+        *("_lingers", "_met", "_paused", "_talk", "_transport", "_waiting", "address", "worker"),
     )
 
     def __init__(self, lines: Lines, talk: Talk) -> None:
@@ -82,6 +82,7 @@ class Line(asyncio.BufferedProtocol):
         self._heard_s = 0.0  # when something of sense was heard last
         self._last: asyncio.Task[bool] | None = None  # brings the last of them
         self._waiting = 0  # how many of them wait for their next try
+        self._lingers = False  # some of them wait though it is gone
         self._held = b""  # read, and not taken yet
         self._bad = 0
         self._met = False  # its device has said who it is
@@ -292,24 +293,23 @@ class Line(asyncio.BufferedProtocol):
 
         A device that gets no answer does not know that it was not taken, and never will.
         """
-        lines = self._lines
+        if self._transport is None and (turn.answer or not self._lingering()):
+            self._lines.door.put_off(self._lines.protocol)
+            return False
         self._waiting += 1
         try:
-            if self._transport is not None:
-                await asyncio.sleep(for_s)
-            elif turn.answer or lines.orphans >= _MOST_ORPHANS:
-                lines.door.put_off(lines.protocol)
-                return False
-            else:
-                lines.orphans += 1
-                try:
-                    await asyncio.sleep(for_s)
-                finally:
-                    lines.orphans -= 1
+            await asyncio.sleep(for_s)
             await _end_of(before)
         finally:
             self._waiting -= 1
         return True
+
+    def _lingering(self) -> bool:
+        """Say whether what was read may still wait though the line is gone."""
+        if not self._lingers and self._lines.lingering < _MOST_LINGERING:
+            self._lingers = True
+            self._lines.lingering += 1
+        return self._lingers
 
     async def _answer(self, flying: deque[tuple[Turn, asyncio.Task[bool] | None]]) -> None:
         """Say what is to be said, in the order of what it answers, each when Kafka has it."""
@@ -329,6 +329,9 @@ class Line(asyncio.BufferedProtocol):
         finally:
             self.worker = None
             self._flying = self._last = None
+            if self._lingers:
+                self._lingers = False
+                self._lines.lingering -= 1
             self._lines.busy.discard(self)
 
     def _say(self, turn: Turn) -> None:

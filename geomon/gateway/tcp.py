@@ -55,7 +55,7 @@ class TcpListener:
         self.idle_s = settings.gateway_idle_s
         self.login_s = settings.gateway_login_s
         self.busy: set[Line] = set()
-        self.orphans = 0
+        self.lingering = 0
         self.orders: Orders | None = None  # what is asked of devices, where anything is
         self._settings = settings
         self._entrance = Entrance(address, f"gateway_{protocol}", tls)

@@ -238,34 +238,57 @@ def test_an_address_that_cannot_be_had_ends_it_though_kafka_is_away(
     assert f"{address} cannot be served" in done.stderr.splitlines()[-1]
 
 
-def test_over_tls_with_the_gateways_certificate(tmp_path: Path) -> None:
+def certificate(folder: Path) -> ssl.SSLContext:
+    """Write a new certificate and its key where the gateway looks; give the trust in it alone."""
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
             *("-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost"),
             *("-addext", "subjectAltName=IP:127.0.0.1"),
         ],
-        cwd=tmp_path,
+        cwd=folder,
         check=True,
         capture_output=True,
     )
+    return ssl.create_default_context(cafile=str(folder / "cert.pem"))
+
+
+def test_over_tls_with_the_gateways_certificate_and_then_with_a_renewed_one(tmp_path: Path) -> None:
+    first = certificate(tmp_path)
 
     async def main() -> None:
-        trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
         devices = str(roll(tmp_path / "devices.ndjson", PHONE))
         with EmbeddedBroker(TOPICS) as broker:
             words = ("--kafka", broker.bootstrap, "--registry", "file", "--devices", devices)
             tls = {"GEOMON_GATEWAY_TLS_CERT": "cert.pem", "GEOMON_GATEWAY_TLS_KEY": "key.pem"}
-            async with running(tmp_path, *words, **tls) as gateway, ClientSession() as client:
+            async with running(tmp_path, *words, **tls) as gateway:
                 url = (await gateway.until(r"taking http at (https://[\d.:]+)"))[1]
                 await gateway.until("connected to Kafka")
-                async with client.post(
-                    f"{url}/v1/uploads", json=upload(), headers=BEARER, ssl=trust
-                ) as answer:
-                    assert answer.status == 200
-                plain = url.replace("https", "http")
+
+                async def status(url: str, trust: ssl.SSLContext | bool = True) -> int:
+                    async with (
+                        ClientSession() as client,
+                        client.post(
+                            f"{url}/v1/uploads", json=upload(), headers=BEARER, ssl=trust
+                        ) as answer,
+                    ):
+                        return answer.status
+
+                assert await status(url, first) == 200
                 with pytest.raises(aiohttp.ClientError):
-                    await client.post(f"{plain}/v1/uploads", json=upload(), headers=BEARER)
+                    await status(url.replace("https", "http"))
+                # A key that does not fit changes nothing, until the certificate to it is there.
+                (tmp_path / "cert.pem").rename(tmp_path / "old.pem")
+                second = certificate(tmp_path)
+                (tmp_path / "cert.pem").rename(tmp_path / "new.pem")
+                (tmp_path / "old.pem").rename(tmp_path / "cert.pem")
+                await gateway.until("the certificate stays as it was")
+                assert await status(url, first) == 200
+                (tmp_path / "new.pem").rename(tmp_path / "cert.pem")
+                await gateway.until("the certificate was read again")
+                assert await status(url, second) == 200
+                with pytest.raises(aiohttp.ClientError):
+                    await status(url, first)
 
     run(main)
 

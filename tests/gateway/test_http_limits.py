@@ -143,6 +143,21 @@ def test_one_address_can_fill_its_own_share_alone(packed: bool, tmp_path: Path) 
     run(main)
 
 
+def test_guessing_ids_costs_as_much_as_guessing_secrets(tmp_path: Path) -> None:
+    """Or how soon an address is told to wait would say which ids there are."""
+
+    async def main() -> None:
+        for named in ("phone-3", "phone-9"):
+            limits: dict[str, Any] = {"gateway_address_rate": 0.1, "gateway_address_burst": 30.0}
+            async with reception(tmp_path, **limits) as here:
+                wrong = {"Authorization": "Bearer wrong"}
+                asked = {**upload(), "device_id": named}
+                statuses = [(await own(here, asked, wrong))[0] for _ in range(4)]
+                assert statuses == [401, 401, 401, 429]
+
+    run(main)
+
+
 def test_connections_past_the_most_are_closed(tmp_path: Path) -> None:
     async def main() -> None:
         async with reception(tmp_path, gateway_connections=2) as here:

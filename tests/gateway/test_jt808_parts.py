@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 import terminal808
-from talks808 import NOON, NOW_S, NUMBER, signed_in
+from msgspec.structs import replace
+from talks808 import CODE, NOON, NOW_S, NUMBER, known, signed_in, talk_of
 from terminal808 import batch, position, write
 
 
@@ -63,6 +64,19 @@ def test_a_terminal_that_waits_for_each_part_gets_on_when_it_sends_it_again() ->
         assert turn.reports == []
     (turn,) = talk.receive(parts[-1], NOW_S)
     assert len(turn.reports[0].positions) == count
+
+
+def test_parts_from_before_a_terminal_was_handed_on_are_not_told_of_the_next_person() -> None:
+    parts, _ = parts_of(2)
+    devices = known()
+    talk = talk_of(devices)
+    talk.receive(write(0x0102, CODE.encode(), number=NUMBER, serial=1), NOW_S)
+    talk.receive(parts[0], NOW_S)
+    devices[NUMBER] = replace(devices[NUMBER], supervisee_id="SZ-0002")
+    (turn,) = talk.receive(parts[1], NOW_S)
+    assert turn.device is not None
+    assert turn.device.supervisee_id == "SZ-0002"
+    assert turn.reports == []
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def test_a_device_is_announced_by_an_event_of_the_contract() -> None:
         ({"device_id": "a b"}, "bad_id"),
         ({"supervisee_id": "geomon-canary-1"}, "reserved_id"),
         ({"from": "2024-02-13"}, "bad_time"),
+        ({"until": "9999-12-31T24:00:00+08:00"}, "impossible_time"),
         (
             {"from": "2024-02-13T00:00:00Z", "until": "2024-02-12T00:00:00Z"},
             "ends_before_it_begins",
@@ -229,7 +230,7 @@ def test_a_signature_of_no_known_form(time: str, signature: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "Basic", "Basic %%%", "Basic YWJj", "Bearer x", "Basic /w=="]
+    "value", ["", "Basic", "Basic %%%", "Basic YWJj", "Bearer x", "Basic /w==", "Basic é"]
 )
 def test_basic_authentication_that_is_none(value: str) -> None:
     with pytest.raises(NotAdmitted, match="no secret"):
@@ -342,6 +343,40 @@ def test_devices_are_announced_moved_and_struck_off_while_the_gateway_runs(
                     await eventually(whose, lambda now: now == "unknown_device")
                     age_s = gateway.metrics.value("geomon_gateway_registry_age_seconds")
                     assert age_s is not None
+            finally:
+                await producer.stop()
+
+    run(main)
+
+
+def test_one_announcement_that_nobody_thought_of_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(raw: bytes) -> Device:
+        if b"band-17" in raw:
+            raise OverflowError("a defect")
+        return device_of(raw)
+
+    monkeypatch.setattr("geomon.gateway.rolls.device_of", read)
+
+    async def main() -> None:
+        with EmbeddedBroker(TOPICS) as broker:
+            producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap)
+            await producer.start()
+            try:
+                for event in (BAND, PHONE):
+                    value, key = json.dumps(event).encode(), event["device_id"].encode()
+                    await producer.send_and_wait(DEVICES, value, key=key)
+                settings: dict[str, Any] = {"kafka": broker.bootstrap, "gateway_registry": "topic"}
+                async with reception(tmp_path, **settings) as here:
+                    registry, value_of = here.gateway.registry, here.gateway.metrics.value
+                    await eventually(lambda: len(registry), lambda number: number == 1)
+                    assert registry.find("phone-3", NOW_S).supervisee_id == "SZ-0001"
+                    assert value_of("geomon_gateway_registry_unread_total") == 1
+                    # Nor does it end the following of what comes later.
+                    await producer.send_and_wait(DEVICES, b"band-17", key=b"band-17")
+                    await producer.send_and_wait(DEVICES, None, key=b"phone-3")
+                    await eventually(lambda: len(registry), lambda number: number == 0)
             finally:
                 await producer.stop()
 
