@@ -114,6 +114,7 @@ class HttpListener:
             max_line_size=8_190,
             max_field_size=8_190,
             lingering_time=1.0,
+            auto_decompress=False,  # `receiving` does it, and counts it
         )
         _count_connections(server, self._door, self._most_connections)
         await self._entrance.open(server, handshake_s=self._receive_s)
