@@ -20,7 +20,14 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 import redis
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterDownError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from geomon.alerts import KINDS, SEVERITIES
 from geomon.cli.board import alert_line, heading
@@ -39,6 +46,10 @@ BLOCK_MS = 1000  # between two looks whether anyone still reads our output
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 CANARY_LOOK_S = 10.0
+#: What a Redis answers while it changes its part or starts: by class where redis-py has one and
+#: cuts the code off (MASTERDOWN is a CLUSTERDOWN to it), and by code.
+PASSING = (ClusterDownError, ReadOnlyError, TryAgainError)
+PASSING_CODES = re.compile(r"(UNBLOCKED|MASTERDOWN|LOADING|CLUSTERDOWN|READONLY|TRYAGAIN|BUSY)\b")
 STREAM_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
 
 EPILOG = """\b
@@ -158,6 +169,8 @@ class _CanaryListener:
         try:
             sightings = {sighting.partition: sighting for sighting in noted(self._client)}
         except ResponseError as error:
+            if _passing(error):
+                raise
             # A reader of alerts may lack the right to these keys; alerts are what it is here for.
             self._next_s = math.inf
             _say(f"canaries cannot be listened to: {why(error)}")
@@ -198,10 +211,9 @@ def _entries(
                 _warn_of_gap(at, _edge(client, newest=False))
             idle()
             found = _read(client, at, follow=follow)
-        except (AuthenticationError, ResponseError) as error:
-            raise UnavailableError(f"Redis {where}: {why(error)}") from error
         except (RedisError, OSError) as error:
-            if not follow:
+            refused = isinstance(error, AuthenticationError | ResponseError)
+            if not follow or (refused and not _passing(error)):
                 raise UnavailableError(f"Redis {where}: {why(error)}") from error
             if why(error) != told:
                 told = why(error)
@@ -221,6 +233,11 @@ def _entries(
                 return
             if _output_closed():
                 raise BrokenPipeError
+
+
+def _passing(error: BaseException) -> bool:
+    """Whether Redis answered what another moment mends: a failover must not end a duty screen."""
+    return isinstance(error, PASSING) or bool(PASSING_CODES.match(str(error)))
 
 
 def _read(client: redis.Redis, at: str, *, follow: bool) -> list[tuple[str, Mapping[bytes, bytes]]]:

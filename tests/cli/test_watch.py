@@ -292,6 +292,35 @@ def test_when_redis_goes_away_and_comes_back_nothing_is_missed_or_shown_twice(
     assert trace.strip() == ""
 
 
+def test_a_failover_does_not_end_it(tmp_path: Path) -> None:
+    """A master that becomes a replica turns its blocked readers out: one more reason to wait."""
+    with (
+        EmbeddedRedis(directory=tmp_path) as server,
+        redis.Redis.from_url(server.url) as client,
+    ):
+        # A replica without its master says MASTERDOWN, and not what it still knows.
+        client.config_set("replica-serve-stale-data", "no")
+        with start("--redis", server.url, "--json") as watch:
+            try:
+                assert watch.stdout is not None
+                assert watch.stderr is not None
+                until(lambda: waiting(client))
+                client.execute_command("REPLICAOF", "127.0.0.1", "1")
+                said = watch.stderr.readline()
+                while "MASTERDOWN" not in said and "Link with MASTER is down" not in said:
+                    assert "is away, trying again" in said
+                    said = watch.stderr.readline()
+                client.execute_command("REPLICAOF", "NO", "ONE")
+                deliver(server.url, alert("SZ-1"))
+                assert json.loads(watch.stdout.readline())["subject"] == "SZ-1"
+                watch.send_signal(signal.SIGINT)
+                rest, told = watch.communicate(timeout=PATIENCE_S)
+            finally:
+                watch.kill()
+    assert (watch.returncode, rest) == (130, "")
+    assert "is back" in told
+
+
 def test_a_redis_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     with start("--redis", f"unix://{tmp_path}/redis.sock", "--json") as watch:
         try:
