@@ -10,7 +10,10 @@ import msgspec
 from geomon.events import AwareTime
 from geomon.intake import Raw
 
-__all__ = ["paced"]
+__all__ = ["Pace", "paced"]
+
+#: No sleep is longer: a clock refuses centuries, and a long wait is waited in pieces.
+_LONGEST_S = 3_600.0
 
 
 class _Arrival(msgspec.Struct):
@@ -22,6 +25,38 @@ class _Arrival(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Arrival)
 
 
+class Pace:
+    """Says how long each line of a recording has to wait, `speed` times as fast as it was.
+
+    The first line with a `received` sets the beginning.
+    """
+
+    def __init__(self, speed: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._speed, self._clock = speed, clock
+        self._first_s = self._begun_s = 0.0
+        self._begun = False
+
+    def waits(self, line: Raw) -> Iterator[float]:
+        """Give the sleeps (s) to be slept, one after the other, before a line is due.
+
+        None for a line without `received`, and for one that arrived before the last.
+        """
+        try:
+            received = _decoder.decode(line.data).received
+        except msgspec.DecodeError:
+            return
+        if received is None:
+            return
+        if not self._begun:
+            self._begun = True
+            self._first_s, self._begun_s = received.timestamp(), self._clock()
+        elapsed_s = self._clock() - self._begun_s
+        ahead_s = (received.timestamp() - self._first_s) / self._speed - elapsed_s
+        while ahead_s > 0:
+            yield min(ahead_s, _LONGEST_S)
+            ahead_s -= _LONGEST_S
+
+
 def paced(
     lines: Iterable[Raw],
     speed: float,
@@ -31,18 +66,11 @@ def paced(
 ) -> Iterator[Raw]:
     """Give lines no earlier than their `received` times ask for, `speed` times as fast.
 
-    A line without `received`, or one that arrived before the last, is given at once.
+    A line without `received`, or one that arrived before the last, is given at once. It sleeps
+    where it is called: in an event loop, ask a `Pace` and sleep there.
     """
-    first_s = begun_s = None
+    pace = Pace(speed, clock)
     for line in lines:
-        try:
-            received = _decoder.decode(line.data).received
-        except msgspec.DecodeError:
-            received = None
-        if received is not None:
-            if first_s is None or begun_s is None:
-                first_s, begun_s = received.timestamp(), clock()
-            ahead_s = (received.timestamp() - first_s) / speed - (clock() - begun_s)
-            if ahead_s > 0:
-                sleep(ahead_s)
+        for wait_s in pace.waits(line):
+            sleep(wait_s)
         yield line

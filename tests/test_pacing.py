@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+import signal
+import sys
+from itertools import islice
+from pathlib import Path
 
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from geomon.embedded.broker import EmbeddedBroker
 from geomon.intake import Raw
-from geomon.pacing import paced
+from geomon.pacing import Pace, paced
+from geomon.topics import EVENTS
+
+PATIENCE_S = 60.0
 
 
 def line(received: str | None, tag: str = "clock") -> Raw:
@@ -55,3 +66,39 @@ def test_events_of_every_type_wait_alike(tag: str) -> None:
     ]
     assert list(paced(papers, 1, clock=lambda: 0.0, sleep=waits.append)) == papers
     assert waits == [60.0]
+
+
+def test_a_wait_beyond_what_a_clock_can_sleep_is_slept_in_pieces() -> None:
+    pace = Pace(1e-320, clock=lambda: 0.0)
+    first, second = line("2024-02-13T09:00:00+08:00"), line("2024-02-13T09:00:01+08:00")
+    assert list(pace.waits(first)) == []
+    assert list(islice(pace.waits(second), 3)) == [3_600.0] * 3
+
+
+def test_what_is_due_is_in_kafka_while_the_next_is_waited_for(tmp_path: Path) -> None:
+    """One event now and one tomorrow: the first does not wait for the second."""
+    recording = tmp_path / "two.ndjson"
+    today, tomorrow = line("2024-02-13T09:00:00+08:00"), line("2024-02-14T09:00:00+08:00")
+    recording.write_bytes(today.data + b"\n" + tomorrow.data + b"\n")
+
+    async def run() -> tuple[bytes | None, int]:
+        with EmbeddedBroker({EVENTS: 1}) as broker:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest"
+            )
+            await consumer.start()
+            consumer.assign([TopicPartition(EVENTS, 0)])
+            sender = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "geomon", "replay", "--speed", "1"),
+                *("--kafka", broker.bootstrap, str(recording)),
+            )
+            try:
+                message = await asyncio.wait_for(consumer.getone(), PATIENCE_S)
+                sender.send_signal(signal.SIGINT)
+                return message.value, await asyncio.wait_for(sender.wait(), PATIENCE_S)
+            finally:
+                if sender.returncode is None:
+                    sender.kill()
+                await consumer.stop()
+
+    assert asyncio.run(run()) == (today.data, 130)

@@ -20,7 +20,7 @@ from geomon.cli.options import Time, city_option, config_option
 from geomon.cli.output import json_option, talk
 from geomon.cli.reading import lines_of
 from geomon.intake import Intake, Raw, Rejected
-from geomon.pacing import paced
+from geomon.pacing import Pace, paced
 from geomon.replay import Replay
 from geomon.settings import Settings, load, rules_from
 from geomon.zones.index import zones_for
@@ -68,11 +68,11 @@ def replay(
     until_s = int(until.timestamp()) if until else 0
     with ExitStack() as stack:
         lines: Iterable[Raw] = lines_of(files, stack)
-        if speed:
-            lines = paced(lines, speed)
         if kafka:
-            _send(lines, settings, until_s)
+            _send(lines, settings, until_s, Pace(speed) if speed else None)
         else:
+            if speed:
+                lines = paced(lines, speed)
             zones = zones_for(settings.city, extra=settings.city_extra, minus=settings.city_minus)
             rules = rules_from(settings)
             play = Replay(Intake(zones), rules, _tell_rejected, commands=commands)
@@ -109,7 +109,7 @@ def _show(alert: dict[str, Any], *, as_json: bool) -> None:
         click.echo(line)
 
 
-def _send(lines: Iterable[Raw], settings: Settings, until_s: int) -> None:
+def _send(lines: Iterable[Raw], settings: Settings, until_s: int, pace: Pace | None) -> None:
     # Only this way of replaying needs a Kafka client.
     from geomon.sinks.events import send_events  # noqa: PLC0415
 
@@ -120,7 +120,12 @@ def _send(lines: Iterable[Raw], settings: Settings, until_s: int) -> None:
         _tell_rejected(rejected)
 
     sent = send_events(
-        lines, settings.kafka, until_s=until_s, settle_s=settings.settle_s, on_rejected=refuse
+        lines,
+        settings.kafka,
+        until_s=until_s,
+        settle_s=settings.settle_s,
+        on_rejected=refuse,
+        pace=pace,
     )
     talk.print(f"{sent:,} events sent to {settings.kafka}")
     _tell_rejections(rejections)

@@ -14,6 +14,7 @@ from geomon import decoding, events
 from geomon.errors import Refusal, UnavailableError
 from geomon.events import MAX_BYTES
 from geomon.intake import Raw, Rejected
+from geomon.pacing import Pace
 from geomon.topics import EVENTS
 
 __all__ = ["send_events", "stream_events"]
@@ -26,15 +27,17 @@ def send_events(
     until_s: int,
     settle_s: int,
     on_rejected: Callable[[Rejected], None],
+    pace: Pace | None = None,
 ) -> int:
     """Send a recording, keyed by person, and then everybody's clock; give how many were sent.
 
     What is not an event with a usable id has no key to be sent under: it is refused here. After the
     last line, `clock` events let deadlines fire up to the recording's end or `until_s`, as a replay
-    in process does. Raises `UnavailableError` when Kafka cannot be reached.
+    in process does. With `pace`, a line is sent no earlier than it is due. Raises
+    `UnavailableError` when Kafka cannot be reached.
     """
     sending = stream_events(
-        lines, kafka, until_s=until_s, settle_s=settle_s, on_rejected=on_rejected
+        lines, kafka, until_s=until_s, settle_s=settle_s, on_rejected=on_rejected, pace=pace
     )
     return asyncio.run(sending)
 
@@ -46,6 +49,7 @@ async def stream_events(
     until_s: int,
     settle_s: int,
     on_rejected: Callable[[Rejected], None],
+    pace: Pace | None = None,
 ) -> int:
     """Do what `send_events` does, in a program that runs an event loop already."""
     producer = AIOKafkaProducer(
@@ -61,6 +65,10 @@ async def stream_events(
     end_s = 0
     try:
         for line in lines:
+            # Asleep in the loop, not before it: the producer sends only while the loop runs, and
+            # all would be there at the end.
+            for wait_s in pace.waits(line) if pace else ():
+                await asyncio.sleep(wait_s)
             try:
                 event, _ = decoding.decode(line.data)
             except Refusal as refusal:
