@@ -13,6 +13,7 @@ from __future__ import annotations
 import gzip
 import io
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -152,7 +153,7 @@ def read_recording(stream: IO[bytes], name: str) -> Iterator[Raw]:
 
     Of a line longer than an event may be only the beginning is kept while its end is looked for, so
     that one line cannot fill the memory; what is left of it is enough to refuse it. Raises
-    `TrackError` when the file breaks off (gzip).
+    `TrackError` when the file breaks off, or is damaged (gzip).
     """
     # What is there, not more: lines of a pipe are given as they come.
     read = cast(io.BufferedIOBase, stream).read1
@@ -166,7 +167,7 @@ def read_recording(stream: IO[bytes], name: str) -> Iterator[Raw]:
                 number += 1
                 if line := line.rstrip(b"\r"):
                     yield Raw(line, f"{name}:{number}")
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise TrackError(f"{name}: line {number + 1}: {error}") from None
     if begun := begun.rstrip(b"\r"):
         yield Raw(begun, f"{name}:{number + 1}")

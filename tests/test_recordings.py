@@ -54,6 +54,15 @@ def test_a_packed_recording_that_breaks_off_says_where(tmp_path: Path) -> None:
         list(read_recording(stream, str(path)))
 
 
+def test_a_damaged_packed_recording_says_where(tmp_path: Path) -> None:
+    """A block of a kind that gzip does not have: zlib's own error, and no `OSError`."""
+    path = tmp_path / "recording.ndjson.gz"
+    empty_stream = b"\x03\x00"
+    path.write_bytes(gzip.compress(b"").replace(empty_stream, b"\x07\x00"))
+    with open_recording(str(path)) as stream, pytest.raises(TrackError, match=r"gz: line 1: "):
+        list(read_recording(stream, str(path)))
+
+
 def test_batches_hold_few_long_lines_or_many_short_ones() -> None:
     short = [Raw(b"x" * 200, "") for _ in range(10_000)]
     long = [Raw(b"x" * 100_000, "") for _ in range(40)]
