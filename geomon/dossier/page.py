@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
@@ -19,20 +21,41 @@ __all__ = ["dossier_page", "write_page"]
 MOST_LISTED = 120
 #: A cell up to this long is not broken: times, ids, numbers.
 SHORT = 16
+_OPEN_ALREADY = ("/dev/stdout", "/dev/stderr", "/dev/fd", "/proc")
 
 
 def write_page(dossier: Dossier, names: Mapping[str, str], utc_offset_s: int, path: Path) -> None:
-    """Write a dossier's page; `names` are those of places by adcode.
+    """Write a dossier's page, readable by its owner alone; `names` are those of places by adcode.
 
-    Raises `UserError` when `path` cannot be written.
+    What was there before is replaced as a whole; a link stays, and leads to the new page. A device
+    or a pipe is written to as it is. Raises `UserError` when `path` cannot be written.
     """
-    page = dossier_page(dossier, names, utc_offset_s)
+    page = dossier_page(dossier, names, utc_offset_s).encode()
     try:
-        # Readable by its owner alone from the first byte on: it is about a person.
-        path.touch(mode=0o600)
-        path.write_text(page, encoding="utf-8")
+        if _is_open_already(path) or (path.exists() and not path.is_file()):
+            path.write_bytes(page)
+        else:
+            _replace(Path(os.path.realpath(path)), page)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _is_open_already(path: Path) -> bool:
+    """Whether a name leads to what somebody has opened for us: not ours to move."""
+    return any(path.absolute().is_relative_to(place) for place in _OPEN_ALREADY)
+
+
+def _replace(path: Path, page: bytes) -> None:
+    # A new file, private from its first byte on: one that is there may be open to everybody, or
+    # be open in somebody's hands.
+    number, name = tempfile.mkstemp(prefix=".dossier-", dir=path.parent)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(page)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def dossier_page(dossier: Dossier, names: Mapping[str, str], utc_offset_s: int) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,41 @@ def test_only_its_owner_may_read_the_file(dossier: Dossier, tmp_path: Path) -> N
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(UserError, match="cannot write"):
         write_page(dossier, {}, OFFSET_S, tmp_path / "nowhere" / "x.html")
+
+
+def test_a_page_over_one_that_all_could_read_is_its_owners_alone(
+    dossier: Dossier, tmp_path: Path
+) -> None:
+    kept, link = tmp_path / "kept.html", tmp_path / "newest.html"
+    kept.write_text("of last year")
+    kept.chmod(0o644)
+    link.symlink_to(kept)
+    with kept.open() as reader:
+        write_page(dossier, {}, OFFSET_S, link)
+        assert reader.read() == "of last year", "who had it open does not see the new one"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert "SZ-0001" in kept.read_text("utf-8")
+    assert link.is_symlink()
+    assert sorted(tmp_path.iterdir()) == [kept, link]
+
+
+def test_a_device_is_written_to_and_stays_one(dossier: Dossier, tmp_path: Path) -> None:
+    link = tmp_path / "nowhere.html"
+    link.symlink_to("/dev/null")
+    write_page(dossier, {}, OFFSET_S, link)
+    assert link.is_char_device()
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe, ThreadPoolExecutor() as pool:
+        whole = pool.submit(pipe.read)
+        write_page(dossier, {}, OFFSET_S, Path(f"/dev/fd/{writing}"))
+        os.close(writing)
+        assert b"SZ-0001" in whole.result()
+
+
+def test_a_page_that_could_not_be_written_leaves_nothing_behind(
+    dossier: Dossier, tmp_path: Path
+) -> None:
+    (tmp_path / "taken.html").mkdir()
+    with pytest.raises(UserError, match="cannot write"):
+        write_page(dossier, {}, OFFSET_S, tmp_path / "taken.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken.html"]
