@@ -93,12 +93,19 @@ def _read(positions: Iterable[str]) -> Iterator[_Given]:
         if argument != "-":
             yield _parse(argument)
             continue
-        for number, line in enumerate(sys.stdin, start=1):
+        for number, line in enumerate(_stdin(), start=1):
             if line.strip():
                 try:
                     yield _parse(line.strip())
                 except UserError as error:
                     raise UserError(f"stdin, line {number}: {error}") from None
+
+
+def _stdin() -> Iterator[str]:
+    try:
+        yield from sys.stdin
+    except OSError as error:
+        raise UserError(f"stdin: {error.strerror}") from None
 
 
 def _parse(text: str) -> _Given:

@@ -52,8 +52,12 @@ def open_track(path: Path) -> Iterator[TrackFile]:
                 raise TrackError(f"{name}: {error.strerror or error}") from None
             plain = stack.enter_context(io.BufferedReader(raw, _BUFFER_BYTES))
         stream: BinaryIO = plain
+        try:
+            begin = plain.peek(2)[:2]
+        except OSError as error:
+            raise TrackError(f"{name}: {error.strerror or error}") from None
         # By content, not by name: a download often loses or keeps a `.gz` that is not true.
-        if plain.peek(2)[:2] == _GZIP_MAGIC:
+        if begin == _GZIP_MAGIC:
             packed = stack.enter_context(gzip.GzipFile(fileobj=plain, mode="rb"))
             stream = stack.enter_context(
                 io.BufferedReader(cast("io.RawIOBase", packed), _BUFFER_BYTES)
