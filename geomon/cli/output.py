@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,8 +15,23 @@ from rich.text import Text
 
 __all__ = ["json_option", "print_rows", "printable", "reading_bar", "talk"]
 
+
+class _Output(Console):
+    """Tables on stdout. rich would end with exit 1 where nobody reads any more; a pipe may end."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+class _Talk(Console):
+    """Talk on stderr. Where nobody reads it, what the command was called for goes on."""
+
+    def on_broken_pipe(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
 #: Talk and progress go here, so that stdout stays clean for data.
-talk = Console(emoji=False, stderr=True, highlight=False)
+talk = _Talk(emoji=False, stderr=True, highlight=False)
 
 #: Wider than any row; a table takes only what it needs.
 _UNFOLDED = 100_000
@@ -46,7 +62,7 @@ def print_rows(
         cells = ("" if row.get(c) is None else str(row[c]) for c in columns)
         # `Text`: brackets in somebody's data are no markup.
         table.add_row(*(Text(printable(cell)) for cell in cells))
-    console = Console(emoji=False, highlight=False)
+    console = _Output(emoji=False, highlight=False)
     if not console.is_terminal:
         console.width = _UNFOLDED
     console.print(table)

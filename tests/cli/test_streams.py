@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +84,34 @@ def test_where_complaints_cannot_be_written_the_exit_code_says_it() -> None:
     for code, words in ((2, ["fly"]), (1, ["replay", "/nowhere.ndjson"])):
         for redirection in ("2>&-", "2>/dev/full"):
             assert shell(words, redirection).returncode == code
+
+
+def without_a_reader(words: list[str], stream: str) -> subprocess.CompletedProcess[str]:
+    """Run with one of `stdout` and `stderr` a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "geomon", *words],
+            stdout=writing if stream == "stdout" else subprocess.PIPE,
+            stderr=writing if stream == "stderr" else subprocess.PIPE,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+
+
+def test_a_table_nobody_reads_to_its_end_is_no_failure() -> None:
+    done = without_a_reader(["config", "show"], "stdout")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_talk_nobody_reads_does_not_end_what_it_is_about(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.ndjson"
+    broken.write_text("{\n")  # its refusal is told before the first alert
+    words = ["replay", "--json", str(broken), CASE_A]
+    done = without_a_reader(words, "stderr")
+    assert done.returncode == 0
+    assert done.stdout == shell(words, "2>/dev/null").stdout != ""
