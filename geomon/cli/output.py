@@ -48,7 +48,8 @@ def print_rows(
     """
     if as_json:
         for row in rows:
-            click.echo(msgspec.json.encode(row).decode())
+            # Bytes: JSON is UTF-8 whatever a terminal's encoding is.
+            click.echo(msgspec.json.encode(row))
         return
     rows = list(rows)
     if not rows:

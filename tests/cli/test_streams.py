@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -115,3 +116,15 @@ def test_talk_nobody_reads_does_not_end_what_it_is_about(tmp_path: Path) -> None
     done = without_a_reader(words, "stderr")
     assert done.returncode == 0
     assert done.stdout == shell(words, "2>/dev/null").stdout != ""
+
+
+def test_json_is_utf_8_whatever_the_terminal_speaks() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "geomon", "config", "show", "--json"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "gb18030", "GEOMON_DATA_DIR": "/数据"},
+        timeout=120,
+        check=False,
+    )
+    rows = [json.loads(line.decode("utf-8")) for line in done.stdout.splitlines()]
+    assert "/数据" in [row["value"] for row in rows]
