@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 
 import click
 
-from geomon.cli.options import Time, city_option, config_option
+from geomon.cli.options import Moment, Time, city_option, config_option
 from geomon.cli.output import json_option, print_rows, printable, talk
 from geomon.cli.reading import lines_of
 from geomon.core.rules import Rules
@@ -58,8 +57,8 @@ Examples:
 def dossier(
     supervisee_id: str,
     files: tuple[str, ...],
-    begin: datetime | None,
-    until: datetime | None,
+    begin: Moment | None,
+    until: Moment | None,
     as_json: bool,
     page: Path | None,
     kafka: str | None,
@@ -83,12 +82,14 @@ def dossier(
         raise click.UsageError("FILE and --kafka or --redis: events come from one of them")
     if files.count("-") > 1:
         raise click.UsageError("standard input can be read once")
-    if begin and until and until <= begin:
-        raise click.UsageError("--until is not after --from")
     settings, _ = load({"city": city, "kafka": kafka, "redis": url}, file=file)
+    from_s = begin.posix_s(settings.utc_offset_h) if begin else 0
+    until_s = until.posix_s(settings.utc_offset_h) if until else 0
+    if from_s and until_s and until_s <= from_s:
+        raise click.UsageError("--until is not after --from")
     rules = rules_from(settings)
     zones = zones_for(settings.city, extra=settings.city_extra, minus=settings.city_minus)
-    desk = _Desk(supervisee_id, zones, rules, begin, until)
+    desk = _Desk(supervisee_id, zones, rules, from_s, until_s)
     found = desk.of_files(files) if files else desk.of_system(settings)
     _print(found, zones, rules, as_json=as_json, page=page)
 
@@ -101,12 +102,11 @@ class _Desk:
         supervisee_id: str,
         zones: ZoneIndex,
         rules: Rules,
-        begin: datetime | None,
-        until: datetime | None,
+        from_s: int,
+        until_s: int,
     ) -> None:
         self._whose, self._zones, self._rules = supervisee_id, zones, rules
-        self._from_s = int(begin.timestamp()) if begin else 0
-        self._until_s = int(until.timestamp()) if until else 0
+        self._from_s, self._until_s = from_s, until_s
 
     def of_files(self, files: tuple[str, ...]) -> Dossier:
         from geomon.dossier.sources import events_of  # noqa: PLC0415  (needs a Kafka client)

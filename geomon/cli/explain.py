@@ -12,7 +12,7 @@ import click
 from rich.cells import cell_len
 
 from geomon.alerts import REASONS, episode_id, iso_utc
-from geomon.cli.options import Time, city_option, config_option
+from geomon.cli.options import Moment, Time, city_option, config_option
 from geomon.cli.output import json_option, print_rows, printable, talk
 from geomon.cli.reading import lines_of
 from geomon.cloudevent import exact
@@ -65,7 +65,7 @@ class _Decision(NamedTuple):
 def explain(
     files: tuple[str, ...],
     whose: str | None,
-    at: datetime | None,
+    at: Moment | None,
     episode: str | None,
     city: str | None,
     file: Path | None,
@@ -87,7 +87,7 @@ def explain(
     settings, _ = load({"city": city}, file=file)
     rules = rules_from(settings)
     zones = zones_for(settings.city, extra=settings.city_extra, minus=settings.city_minus)
-    until_s = int(at.timestamp()) if at else 0
+    until_s = at.posix_s(settings.utc_offset_h) if at else 0
     notes = _Notes(episode or "")
     play = Chronicle(whose or named, Intake(zones), rules, [notes], until_s)
     _replay(play, whose or named, files)

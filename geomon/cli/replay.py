@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import msgspec
 from rich.text import Text
 
 from geomon.cli.board import alert_line, command_line, heading
-from geomon.cli.options import Time, city_option, config_option
+from geomon.cli.options import Moment, Time, city_option, config_option
 from geomon.cli.output import json_option, talk
 from geomon.cli.reading import lines_of
 from geomon.intake import Intake, Raw, Rejected
@@ -51,7 +50,7 @@ Examples:
 @json_option
 def replay(
     files: tuple[str, ...],
-    until: datetime | None,
+    until: Moment | None,
     speed: float | None,
     commands: bool,
     kafka: str | None,
@@ -65,7 +64,7 @@ def replay(
     are told on stderr, a line each, and counted.
     """
     settings, _ = load({"city": city, "kafka": kafka}, file=file)
-    until_s = int(until.timestamp()) if until else 0
+    until_s = until.posix_s(settings.utc_offset_h) if until else 0
     with ExitStack() as stack:
         lines: Iterable[Raw] = lines_of(files, stack)
         if kafka:

@@ -7,13 +7,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from geomon.cli.options import Time, config_option
+from geomon.cli.options import Moment, Time, config_option
 from geomon.cli.output import json_option, print_rows, talk
 from geomon.cli.reading import lines_of
 from geomon.errors import Refusal, UserError, ZoneError
@@ -65,8 +64,8 @@ Examples:
 @config_option
 def report(
     files: tuple[str, ...],
-    begin: datetime | None,
-    until: datetime | None,
+    begin: Moment | None,
+    until: Moment | None,
     by: str | None,
     people: int | None,
     register: tuple[str, ...],
@@ -92,11 +91,11 @@ def report(
         raise click.UsageError("FILE and --redis: alerts come from one of them")
     if [*files, *register].count("-") > 1:
         raise click.UsageError("standard input can be read once")
-    if begin and until and until <= begin:
-        raise click.UsageError("--until is not after --from")
     settings, _ = load({"redis": url}, file=file)
-    from_s = int(begin.timestamp()) if begin else None
-    until_s = int(until.timestamp()) if until else None
+    from_s = begin.posix_s(settings.utc_offset_h) if begin else None
+    until_s = until.posix_s(settings.utc_offset_h) if until else None
+    if from_s is not None and until_s is not None and until_s <= from_s:
+        raise click.UsageError("--until is not after --from")
     with ExitStack() as stack:
         supervised = _register(register, stack) if register else people
         log = _Alerts()

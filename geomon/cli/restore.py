@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 
 import click
 
-from geomon.cli.options import Time, config_option
+from geomon.cli.options import Moment, Time, config_option
 from geomon.cli.output import json_option, print_rows, talk
 from geomon.settings import load
 
@@ -32,7 +31,7 @@ Examples:
 @config_option
 @json_option
 def restore(
-    since: datetime | None,
+    since: Moment | None,
     kafka: str | None,
     redis: str | None,
     file: Path | None,
@@ -55,7 +54,12 @@ def restore(
             talk.print(f"{where}: {trouble}", markup=False, soft_wrap=True)
 
     done = asyncio.run(
-        restoring.restore(settings.kafka, settings.redis, since=since, on_unreadable=tell)
+        restoring.restore(
+            settings.kafka,
+            settings.redis,
+            since=since.in_city(settings.utc_offset_h) if since else None,
+            on_unreadable=tell,
+        )
     )
     if told > MOST_TOLD:
         talk.print(f"... and {told - MOST_TOLD:,} more that are no alerts")

@@ -124,6 +124,17 @@ def test_another_city_has_another_local_time(
     assert "2024-02-01 09:00" in dossier(WHO, recording).stdout
 
 
+def test_a_date_is_its_midnight_in_the_city(
+    recording: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = ("--until", "2024-02-01", "--json")
+    assert rows(dossier(WHO, recording, *day))[0]["until"] == "2024-01-31T16:00:00Z"
+    monkeypatch.setenv("GEOMON_UTC_OFFSET_H", "1")
+    assert rows(dossier(WHO, recording, *day))[0]["until"] == "2024-01-31T23:00:00Z"
+    moment = ("--until", "2024-02-01T00:00:00+08:00", "--json")
+    assert rows(dossier(WHO, recording, *moment))[0]["until"] == "2024-01-31T16:00:00Z"
+
+
 def test_what_came_over_the_wire_steers_no_terminal(tmp_path: Path) -> None:
     path = tmp_path / "hostile.ndjson"
     episode = "SZ-0001/tamper/2024-02-01T06:00:00Z"
