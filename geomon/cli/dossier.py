@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from geomon.cli.options import Moment, Time, city_option, config_option
+from geomon.cli.options import Moment, Time, UtfText, city_option, config_option
 from geomon.cli.output import json_option, print_rows, printable, talk
 from geomon.cli.reading import lines_of
 from geomon.core.rules import Rules
@@ -38,7 +38,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("supervisee_id")
+@click.argument("supervisee_id", type=UtfText())
 @click.argument("files", metavar="[FILE...]", nargs=-1)
 @click.option("--from", "begin", type=Time(), help="Show from here on: RFC 3339, or a date.")
 @click.option("--until", type=Time(), help="As it was then. Default: the recording's end, or now.")

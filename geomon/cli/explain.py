@@ -12,7 +12,7 @@ import click
 from rich.cells import cell_len
 
 from geomon.alerts import REASONS, episode_id, iso_utc
-from geomon.cli.options import Moment, Time, city_option, config_option
+from geomon.cli.options import Moment, Time, UtfText, city_option, config_option
 from geomon.cli.output import json_option, print_rows, printable, talk
 from geomon.cli.reading import lines_of
 from geomon.cloudevent import exact
@@ -56,9 +56,13 @@ class _Decision(NamedTuple):
 
 @click.command(epilog=EPILOG)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--person", "whose", metavar="ID", help="Whose. Default: the episode's.")
+@click.option(
+    "--person", "whose", metavar="ID", type=UtfText(), help="Whose. Default: the episode's."
+)
 @click.option("--at", type=Time(), help="Belief as it was then. Default: at the recording's end.")
-@click.option("--episode", metavar="ID", help="An episode, or with #N one of its alerts.")
+@click.option(
+    "--episode", metavar="ID", type=UtfText(), help="An episode, or with #N one of its alerts."
+)
 @city_option
 @config_option
 @json_option

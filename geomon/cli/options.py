@@ -12,7 +12,7 @@ import click
 from geomon.decoding import parse_time
 from geomon.errors import Refusal
 
-__all__ = ["Moment", "Time", "city_option", "config_option"]
+__all__ = ["Moment", "Time", "UtfText", "city_option", "config_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +34,21 @@ class Moment(NamedTuple):
     def posix_s(self, utc_offset_h: float) -> int:
         """Give the same as whole POSIX seconds."""
         return int(self.in_city(utc_offset_h).timestamp())
+
+
+class UtfText(click.ParamType):
+    """A text as UTF-8, as an id in an event is: a shell hands over any bytes."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Give the text as it is."""
+        text = str(value)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.fail(f"{text!r} is not UTF-8", param, ctx)
+        return text
 
 
 class Time(click.ParamType):

@@ -16,7 +16,7 @@ from redis.retry import Retry
 
 from geomon.errors import SettingsError, UnavailableError
 from geomon.settings.secrecy import public_url
-from geomon.sinks.redis import log_key, why
+from geomon.sinks.redis import check_options, log_key, why
 
 __all__ = ["connect", "log_entries"]
 
@@ -31,7 +31,7 @@ def connect(url: str) -> redis.Redis:
     Raises `SettingsError` when `url` is none.
     """
     try:
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             url,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
@@ -39,6 +39,8 @@ def connect(url: str) -> redis.Redis:
         )
     except ValueError as error:
         raise SettingsError(f"Redis URL {public_url(url)}: {error}") from error
+    check_options(client.connection_pool, public_url(url))
+    return client
 
 
 def log_entries(url: str) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:

@@ -51,7 +51,7 @@ from redis.exceptions import (
 from geomon.errors import SettingsError
 from geomon.settings.secrecy import public_url
 
-__all__ = ["RedisSink", "log_key", "why"]
+__all__ = ["RedisSink", "check_options", "log_key", "why"]
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +113,7 @@ class RedisSink:
             )
         except ValueError as error:
             raise SettingsError(f"Redis URL {self._url}: {error}") from error
+        check_options(self._redis.connection_pool, self._url)
 
     async def ping(self) -> None:
         """Ask whether Redis is there; raises redis-py's error when it is not."""
@@ -233,6 +234,18 @@ class RedisSink:
         if complaint and complaint != self._complaint:
             log.warning("Redis %s: logged but not published: %s", self._url, complaint)
         self._complaint = complaint
+
+
+def check_options(pool: Any, where: str) -> None:
+    """Raise `SettingsError` where the options of a URL (`?name=value`) make no connection.
+
+    `pool` is one of redis-py's, of either kind. It looks at them only when it connects, and then
+    raises what no caller expects.
+    """
+    try:
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, ValueError, AttributeError, RedisError) as error:
+        raise SettingsError(f"Redis URL {where}: what follows its ? is wrong: {error}") from error
 
 
 def log_key(prefix: str = "geomon") -> str:

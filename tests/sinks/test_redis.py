@@ -267,6 +267,12 @@ def test_a_url_that_is_none_is_a_mistake_of_the_settings() -> None:
         RedisSink("redis://localhost", log_max_len=0)
 
 
+@pytest.mark.parametrize("option", ["timeout=3", "protocol=9", "retry=1"])
+def test_an_option_that_makes_no_connection_is_a_mistake_of_the_settings(option: str) -> None:
+    with pytest.raises(SettingsError, match=r"^Redis URL redis://localhost: what follows its \?"):
+        RedisSink(f"redis://localhost?{option}")
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
