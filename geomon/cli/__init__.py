@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import io
 import logging
 import os
 import sys
@@ -71,6 +72,9 @@ def main() -> None:
     # runs long enough to have a log, sets one up.
     logging.getLogger().addHandler(logging.NullHandler())
     _stand_in_for_closed()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal without 中文 shows a name in escapes; it is no reason to show nothing.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(sys.argv[1:])
         sys.stdout.flush()

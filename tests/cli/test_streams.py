@@ -118,6 +118,18 @@ def test_talk_nobody_reads_does_not_end_what_it_is_about(tmp_path: Path) -> None
     assert done.stdout == shell(words, "2>/dev/null").stdout != ""
 
 
+def test_a_terminal_that_has_no_chinese_shows_escapes() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "geomon", "config", "show"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "GEOMON_DATA_DIR": "/数据"},
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count(b"Traceback")) == (0, 0)
+    assert rb"/\u6570\u636e" in done.stdout
+
+
 def test_json_is_utf_8_whatever_the_terminal_speaks() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "geomon", "config", "show", "--json"],
