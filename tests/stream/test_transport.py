@@ -154,3 +154,30 @@ def test_messages_on_their_way_when_their_partition_is_taken_away(zones: ZoneInd
 
 async def _length(inbox: Inbox) -> int:
     return len(inbox)
+
+
+def test_partitions_that_move_while_a_worker_stops_have_nothing_closed_from_another_thread(
+    zones: ZoneIndex,
+) -> None:
+    """Faust closed the client from the app's thread: a worker in some dozens ended in a crash."""
+    closed_in: list[int] = []
+
+    async def main() -> None:
+        async with (
+            embedded_parts(RECORDING) as settings,
+            embedded_worker(settings, zones) as worker,
+        ):
+            client = worker.app.consumer._thread._consumer._client
+            close = client.close
+
+            async def noted() -> None:
+                closed_in.append(get_ident())
+                await close()
+
+            client.close = noted
+            # What Faust does with partitions that are taken away while the app stops.
+            worker.app._on_rebalance_when_stopped()
+        assert closed_in
+        assert get_ident() not in closed_in
+
+    run(main)
