@@ -167,7 +167,8 @@ def test_partitions_that_move_while_a_worker_stops_have_nothing_closed_from_anot
             embedded_parts(RECORDING) as settings,
             embedded_worker(settings, zones) as worker,
         ):
-            client = worker.app.consumer._thread._consumer._client
+            consumer: Any = worker.app.consumer
+            client = consumer._thread._consumer._client
             close = client.close
 
             async def noted() -> None:
