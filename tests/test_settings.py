@@ -117,6 +117,11 @@ def test_a_plan_of_other_values_is_refused(said: str, says: str) -> None:
         ({"GEOMON_CHECK_IN_FROM_H": "23"}, "check_in_from_h must be before check_in_until_h"),
         ({"GEOMON_CHECK_IN_FROM_H": "7,7,22"}, "check_in_from_h must be before"),
         ({"GEOMON_CHECK_IN_UNTIL_H": "22,22,24.5"}, "at most 24"),
+        ({"GEOMON_CHECK_IN_WINDOW_MIN": "0"}, "check_in_window_min must be at least 1 min"),
+        ({"GEOMON_CHECK_IN_WINDOW_MIN": "180,90,0.5"}, "check_in_window_min must be at least 1"),
+        ({"GEOMON_CHECK_INS": "1,2,100000"}, "check_ins of 100000 windows .* do not fit"),
+        ({"GEOMON_CHECK_INS": "1e300"}, "do not fit between 7 and 22 h"),
+        ({"GEOMON_CHECK_IN_FROM_H": "20"}, "check_ins of 1 windows .* = 180 min do not fit"),
     ],
 )
 def test_check_ins_that_no_day_has_room_for_are_refused(
@@ -126,6 +131,8 @@ def test_check_ins_that_no_day_has_room_for_are_refused(
         load(environment=environment)
     assert "\n" not in str(error.value)
     assert load(environment={"GEOMON_CHECK_IN_UNTIL_H": "24", "GEOMON_CHECK_IN_FROM_H": "0"})
+    assert load(environment={"GEOMON_CHECK_INS": "15", "GEOMON_CHECK_IN_WINDOW_MIN": "60"})
+    assert load(environment={"GEOMON_CHECK_INS": "0", "GEOMON_CHECK_IN_FROM_H": "21"})
 
 
 @pytest.mark.parametrize(

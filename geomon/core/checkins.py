@@ -160,11 +160,15 @@ def _judge(checks: Checks, person: Person, window: tuple[int, int]) -> Checks:
 
 
 def _next_window(person: Person, checks: Checks, rules: Rules, after_s: int) -> Window | None:
-    """Give the first window that begins at or after a time; None when nobody asks for any."""
+    """Give the first window that begins at or after a time; None when nobody asks for any.
+
+    It ends after that time: a window without length would follow itself, and judging never end.
+    """
     day = local_day(after_s, rules.utc_offset_s)
     for ahead in range(_LOOK_AHEAD_DAYS):
         for window in _windows(person, checks, rules, day + ahead):
-            if window.from_s >= after_s and in_supervision(person, window.from_s):
+            is_later = window.from_s >= after_s and window.until_s > after_s
+            if is_later and in_supervision(person, window.from_s):
                 return window
     return None
 

@@ -72,6 +72,8 @@ def check_in_windows(
     midnight_s = day * _DAY_S - utc_offset_s
     part_s = (plan.check_in_until_s - plan.check_in_from_s) // plan.check_ins
     length_s = min(plan.check_in_window_s, part_s)
+    if length_s < 1:
+        return  # a day has no room for them; the settings' check refuses such plans
     digest = hashlib.sha256(f"{seed}/{supervisee_id}/{day}".encode()).digest()
     for number in range(plan.check_ins):
         drawn = int.from_bytes(digest[4 * number % 28 : 4 * number % 28 + 4], "big")

@@ -20,6 +20,7 @@ import msgspec
 
 from geomon.core.plans import LEVELS
 from geomon.errors import SettingsError
+from geomon.settings.limits import check
 from geomon.settings.secrecy import public_value
 from geomon.settings.table import Settings
 
@@ -39,8 +40,6 @@ _OTHERS = {"GEOMON_CONFIG", "GEOMON_KAFKA_CACHE", "GEOMON_TEST_DATA"}
 _LINK = re.compile(r"_(SERVICE_(HOST|PORT.*)|PORT|PORT_\d+_(TCP|UDP).*)$")
 
 _LEVELS = ", ".join(LEVELS)
-_DAY_H, _MOST_OFFSET_H = 24, 14
-_LONGEST_ASKED_S = 3600
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def load(
             values[name] = _parse(fields[name], value, source)
             sources[name] = source
     settings = Settings(**values)
-    _check(settings)
+    check(settings)
     table = [
         Sourced(
             name,
@@ -168,22 +167,6 @@ def _from_environment(environment: Mapping[str, str], known: set[str]) -> dict[s
     """Settings in the environment; others that begin like them may be anybody's."""
     found = {name: environment.get(f"{_PREFIX}{name.upper()}") for name in known}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _check(settings: Settings) -> None:
-    """Check what one setting alone does not say; raises `SettingsError`."""
-    if not -_MOST_OFFSET_H <= settings.utc_offset_h <= _MOST_OFFSET_H:
-        raise SettingsError(f"utc_offset_h must be between -{_MOST_OFFSET_H} and {_MOST_OFFSET_H}")
-    for name in ("check_ins", "ask_interval_s", "asks_a_day"):
-        if any(number != round(number) for number in getattr(settings, name)):
-            raise SettingsError(f"{name} must be whole numbers")
-    if max(settings.ask_interval_s) > _LONGEST_ASKED_S:
-        raise SettingsError(f"ask_interval_s must be at most {_LONGEST_ASKED_S} s")
-    for begin_h, end_h in zip(settings.check_in_from_h, settings.check_in_until_h, strict=True):
-        if not begin_h < end_h <= _DAY_H:
-            raise SettingsError(
-                f"check_in_from_h must be before check_in_until_h, and that at most {_DAY_H}"
-            )
 
 
 def _parse(f: dataclasses.Field[Any], value: Any, source: str) -> Any:

@@ -33,10 +33,10 @@ def _setting(
     return field(default=default, metadata=metadata)
 
 
-def _levels(default: list[float], unit: str, meaning: str) -> Any:
+def _levels(default: list[float], unit: str, meaning: str, *, least: float = 0) -> Any:
     """A setting with a value for each level: loose, normal, strict; one value stands for all."""
     values = [float(value) for value in default]
-    return _setting(values, unit, meaning, least=0, levels=True)
+    return _setting(values, unit, meaning, least=least, levels=True)
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,9 @@ class Settings:
         [60, 30, 15], "min", "For how long they may be apart before it is told."
     )
     check_ins: list[float] = _levels([1, 2, 3], "a day", "Check-in windows.")
-    check_in_window_min: list[float] = _levels([180, 90, 60], "min", "How long each is open.")
+    check_in_window_min: list[float] = _levels(
+        [180, 90, 60], "min", "How long each is open.", least=1
+    )
     check_in_grace_min: list[float] = _levels(
         [15, 10, 5], "min", "How late a check-in in time may arrive."
     )

@@ -91,6 +91,14 @@ def test_whoever_checks_in_in_every_window_is_left_alone() -> None:
     assert story.told() == []
 
 
+@pytest.mark.parametrize("plan", [Plan(check_in_window_s=0), Plan(check_ins=100_000)])
+def test_windows_without_length_are_none_and_time_goes_on(plan: Plan) -> None:
+    """One that ends as it begins would be followed by itself, for ever."""
+    story = owing(Rules(plans=(plan, plan, plan)), own=False)
+    story.clock("21 00:00")
+    assert story.alerts == []
+
+
 # Kept or missed.
 
 
