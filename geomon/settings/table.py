@@ -67,7 +67,9 @@ class Settings:
         "How far the worker's clock stays behind, for events still on their way.",
         least=0,
     )
-    batch_most: int = _setting(2000, "events", "Most events judged in one batch.", least=1)
+    batch_most: int = _setting(
+        2000, "events", "Most events judged in one batch; it ends at 4 MiB, too.", least=1
+    )
     checkpoint_s: float = _setting(
         60.0, "s", "How old a change of somebody's state may become before it is written.", least=0
     )

@@ -19,6 +19,11 @@ def messages(*offsets: int, partition: int = 0) -> list[Raw]:
     return [Raw(b"", "", b"", 0, partition, offset) for offset in offsets]
 
 
+def large(*sizes_bytes: int) -> list[Raw]:
+    """Messages of one partition, numbered, with so many bytes each."""
+    return [Raw(bytes(size), "", b"", 0, 0, offset) for offset, size in enumerate(sizes_bytes)]
+
+
 def offsets(taken: list[Raw]) -> list[int]:
     return [raw.offset for raw in taken]
 
@@ -86,6 +91,49 @@ def test_a_full_inbox_makes_the_consumer_wait() -> None:
         await inbox.take(1)
         assert await putting
         assert offsets((await inbox.take(10))[1]) == [4, 5, 6, 7]
+
+    run(main)
+
+
+def test_a_batch_ends_with_the_message_that_makes_it_large_enough() -> None:
+    """Wristbands after an outage: a thousand fixes in each message, 115 kB."""
+
+    async def main() -> None:
+        inbox = Inbox(100, room_bytes=1_000)
+        await inbox.put(large(30, 30, 60, 30, 200, 0, 5))
+        taken = [offsets((await inbox.take(3, most_bytes=100))[1]) for _ in range(3)]
+        assert taken == [[0, 1, 2], [3, 4], [5, 6]]
+        # Likewise when what was fetched lies there in pieces.
+        for size in (60, 60, 60):
+            await inbox.put(large(size))
+        assert [len((await inbox.take(9, most_bytes=100))[1]) for _ in range(2)] == [2, 1]
+
+    run(main)
+
+
+def test_a_thousand_large_messages_are_no_batch() -> None:
+    async def main() -> None:
+        inbox = Inbox(8_000)
+        await inbox.put(large(*[115_000] * 1_000))
+        _, taken = await inbox.take(2_000)
+        assert 4 << 20 <= sum(len(raw.data) for raw in taken) < (4 << 20) + 115_000
+
+    run(main)
+
+
+def test_an_inbox_full_of_bytes_makes_the_consumer_wait() -> None:
+    async def main() -> None:
+        inbox = Inbox(100, room_bytes=200)
+        assert await inbox.put(large(150))
+        assert await inbox.put(large(150))
+        putting = asyncio.create_task(inbox.put(large(1)))
+        await let_others_run()
+        assert not putting.done(), "300 bytes are in it"
+        await inbox.take(1)
+        assert await putting
+        await inbox.clear()
+        assert await inbox.put(large(150)), "what was thrown away takes no room"
+        assert await inbox.put(large(150))
 
     run(main)
 
@@ -171,29 +219,42 @@ def test_who_waits_to_take_goes_on_waiting_through_a_clearing() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(1, 7), max_size=20), st.lists(st.integers(1, 9)), st.integers(1, 12))
+@given(
+    st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=7), max_size=20),
+    st.lists(st.tuples(st.integers(1, 9), st.integers(1, 99))),
+    st.integers(1, 12),
+    st.integers(1, 99),
+)
 def test_nothing_is_lost_or_doubled_however_it_is_cut(
-    fetches: list[int], takes: list[int], room: int
+    fetches: list[list[int]], takes: list[tuple[int, int]], room: int, room_bytes: int
 ) -> None:
+    messages_in_all = sum(map(len, fetches))
+    held: list[int] = []  # bytes of what is in the inbox
+
     async def main() -> None:
-        inbox = Inbox(room)
+        inbox = Inbox(room, room_bytes)
 
         async def consume() -> None:
             at = 0
-            for size in fetches:
-                assert await inbox.put(messages(*range(at, at + size)))
-                assert len(inbox) < room + size
-                at += size
+            for sizes in fetches:
+                put = [Raw(bytes(n), "", b"", 0, 0, at + i) for i, n in enumerate(sizes)]
+                assert await inbox.put(put)
+                assert len(inbox) < room + len(sizes)
+                held.extend(sizes)
+                assert sum(held) < room_bytes + max(sum(sizes), 1)
+                at += len(sizes)
 
         consuming = asyncio.create_task(consume())
         taken: list[int] = []
-        sizes = iter(takes)
-        while len(taken) < sum(fetches):
-            most = next(sizes, 5)
-            _, batch = await inbox.take(most)
+        wanted = iter(takes)
+        while len(taken) < messages_in_all:
+            most, most_bytes = next(wanted, (5, 50))
+            _, batch = await inbox.take(most, most_bytes)
+            del held[: len(batch)]
             assert 0 < len(batch) <= most
+            assert sum(len(raw.data) for raw in batch[:-1]) < most_bytes
             taken += offsets(batch)
         await consuming
-        assert taken == list(range(sum(fetches)))
+        assert taken == list(range(messages_in_all))
 
     run(main)
