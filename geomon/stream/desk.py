@@ -14,14 +14,16 @@ import msgspec
 
 from geomon.cloudevent import cloud_event
 from geomon.commands import command_event
+from geomon.core.entries import UnknownEpisode, UnknownPermit
 from geomon.core.episodes import Alert
 from geomon.core.observed import ClockAt, Event
 from geomon.core.requests import Request
 from geomon.core.rules import Rules
-from geomon.core.step import step
+from geomon.core.step import Outcome, TooLate, step
 from geomon.intake import Arrival, Intake, Raw, Rejected
 from geomon.rejections import rejection_record
 from geomon.replay import refusal_of
+from geomon.stream.record import check_seals
 from geomon.stream.roll import Roll
 
 __all__ = ["Desk", "Verdict"]
@@ -39,8 +41,19 @@ class Verdict(NamedTuple):
     commands: list[dict[str, Any]]
 
 
+class _Told(NamedTuple):
+    """What one event brought, in the form in which it leaves, and what is refused of it."""
+
+    alerts: list[dict[str, Any]]
+    commands: list[dict[str, Any]]
+    others: list[TooLate | UnknownEpisode | UnknownPermit]
+
+
 class Desk:
     """Judges for the people of the partitions in `rolls`.
+
+    What it gives can be written, and so can the states it keeps: what could not, by a defect of
+    ours, is a refused message. Found later, it would end the worker, and each one after it.
 
     `now_s` gives the time of deciding that alerts carry; None = the person's own clock.
     """
@@ -82,7 +95,8 @@ class Desk:
                 ledger.take(raw.offset, raw.arrived_s)
         verdict = Verdict([], [], [], len(batch) - len(news), [])
         arrivals, rejected = self._take(news)
-        verdict.rejections.extend(rejection_record(refusal) for refusal in rejected)
+        for refusal in rejected:
+            self._reject(refusal, verdict)
         verdict.arrivals.extend(arrivals)
         for arrival in arrivals:
             self._step(arrival.supervisee_id, arrival.event, arrival.raw, verdict)
@@ -143,30 +157,49 @@ class Desk:
         before = roll.person(whose, self.rules)
         try:
             person, outcomes = step(before, event, self.rules)
+            told = self._told(outcomes)
+            # Written some time later, where nothing can be done any more about one that cannot be.
+            check_seals(person)
         except Exception:
             # A defect of ours. It must be seen and mended, but not stop the stream for everybody
             # else: the event is kept with its reason, and the person stays as before it.
             log.exception("an event could not be judged: %s", raw.where)
             if raw.data:
-                refusal = Rejected(raw, "internal_error", "", whose)
-                verdict.rejections.append(rejection_record(refusal))
+                self._reject(Rejected(raw, "internal_error", "", whose), verdict)
             return
-        told = len(verdict.alerts) + len(verdict.commands)
+        alerts, commands, others = told
+        verdict.alerts.extend(alerts)
+        verdict.commands.extend(commands)
+        if raw.data:
+            for outcome in others:
+                self._reject(refusal_of(outcome, raw, whose), verdict)
+                self._intake.count(outcome, event)
+        roll.keep(
+            whose, person, raw.offset, urgent=bool(alerts or commands), message=bool(raw.data)
+        )
+
+    def _told(self, outcomes: Iterable[Outcome]) -> _Told:
+        """Give outcomes as they leave; raises when one of them cannot be written."""
+        told = _Told([], [], [])
         for outcome in outcomes:
             if isinstance(outcome, Alert):
-                verdict.alerts.append(
-                    cloud_event(
-                        outcome,
-                        rules=self.rules.version,
-                        zones=self._intake.zones,
-                        detected_s=int(self._now_s()) if self._now_s else None,
-                    )
-                )
+                now_s = int(self._now_s()) if self._now_s else None
+                zones, version = self._intake.zones, self.rules.version
+                alert = cloud_event(outcome, rules=version, zones=zones, detected_s=now_s)
+                told.alerts.append(alert)
             elif isinstance(outcome, Request):
-                command = command_event(outcome, rules=self.rules.version)
-                verdict.commands.append(command)
-            elif raw.data:
-                verdict.rejections.append(rejection_record(refusal_of(outcome, raw, whose)))
-                self._intake.count(outcome, event)
-        urgent = len(verdict.alerts) + len(verdict.commands) > told
-        roll.keep(whose, person, raw.offset, urgent=urgent, message=bool(raw.data))
+                told.commands.append(command_event(outcome, rules=self.rules.version))
+            else:
+                told.others.append(outcome)
+        if told.alerts or told.commands:
+            msgspec.json.encode([told.alerts, told.commands])
+        return told
+
+    def _reject(self, refusal: Rejected, verdict: Verdict) -> None:
+        try:
+            record = rejection_record(refusal)
+            msgspec.json.encode(record)
+        except Exception:
+            log.exception("a refusal could not be written: %s", refusal.raw.where)
+            record = rejection_record(Rejected(refusal.raw, "internal_error", ""))
+        verdict.rejections.append(record)

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from geomon.core.person import Person, freeze, thaw
+from geomon.core.person import Person, check_freezes, freeze, thaw
 from geomon.errors import StateError
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "REMEDY",
     "Marker",
     "Stamp",
+    "check_seals",
     "due_of",
     "open_record",
     "rules_mark",
@@ -48,6 +49,7 @@ REMEDY = "give the worker another app_id: it then judges anew all events that Ka
 
 _FORM = 4  # never what a record without a stamp begins with (MessagePack: 0x9...)
 _HEAD = struct.Struct(">BqqqI")
+_DUE = struct.Struct(">q")
 
 
 class Stamp(NamedTuple):
@@ -77,6 +79,12 @@ def rules_mark(version: str) -> int:
 def seal(person: Person, stamp: Stamp, rules: int) -> bytes:
     """Give the record of a person's state."""
     return _HEAD.pack(_FORM, *stamp, person.due_s, rules) + freeze(person)
+
+
+def check_seals(person: Person) -> None:
+    """Raise what `seal` would raise, when it is too late to do anything about it."""
+    _DUE.pack(person.due_s)
+    check_freezes(person)
 
 
 def stamp_of(record: bytes) -> Stamp:
