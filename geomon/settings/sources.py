@@ -158,7 +158,9 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         return {}
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except RecursionError:
+        raise SettingsError(f"{path}: lists in lists, too many to be read") from None
+    except (ValueError, OSError) as error:  # no TOML, no UTF-8, a number of thousands of digits
         raise SettingsError(f"{path}: {error}") from None
     return values
 
@@ -194,6 +196,9 @@ def _parse(f: dataclasses.Field[Any], value: Any, source: str) -> Any:
         raise SettingsError(f"{source}: {f.name} must be a finite number")
     if least is not None and not all(v >= least for v in values):
         raise SettingsError(f"{source}: {f.name} must be at least {least} {f.metadata['unit']}")
+    most = f.metadata["most"]
+    if not all(v <= most for v in values if isinstance(v, int | float)):
+        raise SettingsError(f"{source}: {f.name} must be at most {most:,} {f.metadata['unit']}")
     if among and parsed not in among:
         raise SettingsError(f"{source}: {f.name} must be one of {', '.join(among)}")
     return parsed

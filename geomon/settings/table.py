@@ -9,6 +9,23 @@ from geomon.settings.secrecy import PASSWORD, SECRET
 
 __all__ = ["Settings"]
 
+_CENTURY_DAYS = 36_525
+#: The most that a number may be where a setting does not say, by its unit. Finite is not enough:
+#: what is added to a time must stay a time, and fit into a state and into Kafka's fields.
+_MOST = {
+    "s": _CENTURY_DAYS * 86_400,
+    "min": _CENTURY_DAYS * 1_440,
+    "h": _CENTURY_DAYS * 24,
+    "days": _CENTURY_DAYS,
+    "%": 100,
+    "m": 100_000_000,
+    "nats": 1_000,
+    "partitions": 100_000,
+    "brokers": 1_000,
+    "bytes": 1 << 40,
+}
+_MOST_OF_ANYTHING = 1_000_000_000
+
 
 def _setting(
     default: Any,
@@ -16,6 +33,7 @@ def _setting(
     meaning: str,
     *,
     least: float | None = None,
+    most: float | None = None,
     among: tuple[str, ...] = (),
     levels: bool = False,
     secrecy: str = "",
@@ -24,6 +42,7 @@ def _setting(
         "unit": unit,
         "meaning": meaning,
         "least": least,
+        "most": _MOST.get(unit, _MOST_OF_ANYTHING) if most is None else most,
         "among": among,
         "levels": levels,
         "secrecy": secrecy,
@@ -211,7 +230,10 @@ class Settings:
     gateway_drain_s: float = _setting(
         15.0, "s", "How long a gateway that stops waits for what is under way.", least=0
     )
-    horizon_h: float = _setting(24.0, "h", "How late a fix may arrive and still count.", least=1)
+    # A state has a bit for each minute back to it.
+    horizon_h: float = _setting(
+        24.0, "h", "How late a fix may arrive and still count.", least=1, most=8_784
+    )
     evidence_nats: float = _setting(
         6.5,
         "nats",

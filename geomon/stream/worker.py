@@ -32,6 +32,7 @@ from faust.types import TP
 from geomon.core.rules import Rules
 from geomon.errors import SettingsError, StateError, UnavailableError
 from geomon.intake import Intake, Raw
+from geomon.operations.logs import harmless
 from geomon.settings import Settings, WatchedSettings, rules_from
 from geomon.sinks.redis import RedisSink
 from geomon.stream.checkpoint import Checkpoint
@@ -259,12 +260,12 @@ class Worker:
             return
         try:
             settings = self._watched.again()
-        except SettingsError as error:
-            log.warning("the settings stay as they were: %s", error)
+            rules = rules_from(settings) if settings else self.rules
+        except Exception as error:
+            # Whatever it is: the file that is right again must be taken, so this goes on.
+            said = str(error) if isinstance(error, SettingsError) else harmless(error)
+            log.warning("the settings stay as they were: %s", said)
             return
-        if settings is None:
-            return
-        rules = rules_from(settings)
         if rules == self.rules:
             return
         if rules.asks and not await self.vitals.has_topic(COMMANDS):

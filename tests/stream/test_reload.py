@@ -90,6 +90,45 @@ def test_a_plan_that_becomes_stricter_while_the_worker_runs(
         run(main)
 
 
+class Failing(WatchedSettings):
+    """Settings that a defect of ours cannot take, when they are of some years."""
+
+    def again(self) -> Settings | None:
+        settings = super().again()
+        if settings and settings.horizon_h > 1_000:
+            raise OverflowError("too many")
+        return settings
+
+
+def test_whatever_a_change_of_settings_meets_the_next_one_is_taken(
+    zones: ZoneIndex, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "geomon.toml"
+    file.write_text("horizon_h = 24\n")
+    watched = Failing(file=file, environment={})
+
+    async def main() -> None:
+        async with (
+            embedded_parts(watched.settings) as settings,
+            embedded_worker(settings, zones, watched=watched) as worker,
+        ):
+
+            async def warned() -> list[str]:
+                return [r.getMessage() for r in caplog.records if "stay as they" in r.getMessage()]
+
+            async def horizon_s() -> int:
+                return worker.rules.horizon_s
+
+            file.write_text("horizon_h = 2000\n")
+            assert "OverflowError" in (await eventually(warned, bool))[0]
+            assert await horizon_s() == 24 * 3600
+            file.write_text("horizon_h = 30\n")
+            assert await eventually(horizon_s, lambda found: found != 24 * 3600) == 30 * 3600
+
+    with caplog.at_level(logging.INFO, logger="geomon"):
+        run(main)
+
+
 def test_a_file_that_appears_changes_and_goes(tmp_path: Path) -> None:
     file = tmp_path / "geomon.toml"
     file.write_text("settle_s = 10\n")
