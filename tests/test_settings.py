@@ -258,15 +258,17 @@ def test_the_seed_of_check_ins_may_be_any_text() -> None:
 def test_a_settings_file_is_read_again_when_it_has_changed_and_only_then(tmp_path: Path) -> None:
     file = tmp_path / "geomon.toml"
     file.write_text("horizon_h = 6\nsettle_s = 10\n")
-    watched = WatchedSettings({"settle_s": 30}, file=file, environment={})
+    environment = {"GEOMON_APP_ID": "mine"}
+    watched = WatchedSettings({"settle_s": 30}, file=file, environment=environment)
     assert (watched.settings.horizon_h, watched.settings.settle_s) == (6.0, 30)
-    assert watched.again() is None
-    file.write_text("horizon_h = 12.5\nsettle_s = 10\n")
-    changed = watched.again()
+    assert looked_twice(watched) is None
+    file.write_text('horizon_h = 12.5\nsettle_s = 10\napp_id = "other"\n')
+    changed = looked_twice(watched)
     assert changed is not None
     assert changed is watched.settings
-    assert (changed.horizon_h, changed.settle_s) == (12.5, 30)  # a flag stays above the file
-    assert watched.again() is None
+    # What stands over the file stays over it.
+    assert (changed.horizon_h, changed.settle_s, changed.app_id) == (12.5, 30, "mine")
+    assert looked_twice(watched) is None
 
 
 def test_a_mistake_in_a_changed_file_is_said_once_and_the_settings_stay(tmp_path: Path) -> None:
@@ -276,16 +278,75 @@ def test_a_mistake_in_a_changed_file_is_said_once_and_the_settings_stay(tmp_path
     for mistake in ("horizon_h = soon\n", "check_in_from_h = 23.5\n"):
         file.write_text(mistake)
         with pytest.raises(SettingsError):
-            watched.again()
-        assert watched.again() is None
+            looked_twice(watched)
+        assert looked_twice(watched) is None
         assert watched.settings.horizon_h == 6.0
     file.unlink()
-    with pytest.raises(SettingsError, match="no settings file"):
-        watched.again()
+    with pytest.raises(SettingsError, match=r"geomon\.toml is gone"):
+        looked_twice(watched)
     file.write_text("horizon_h = 7\n")
-    changed = watched.again()
+    changed = looked_twice(watched)
     assert changed is not None
     assert changed.horizon_h == 7.0
+
+
+def test_a_file_is_taken_when_two_looks_find_the_same(tmp_path: Path) -> None:
+    """`cp` empties a file and fills it bit by bit; half of it sets something else."""
+    file = tmp_path / "geomon.toml"
+    file.write_text("phone_silence_min = 100\n")
+    watched = WatchedSettings(file=file, environment={})
+    for written in ("", "settle_s = 45\n", "settle_s = 45\nphone_silence_min = 1"):
+        file.write_text(written)
+        assert watched.again() is None
+    file.write_text("settle_s = 45\nphone_silence_min = 1000\n")
+    assert watched.again() is None
+    assert watched.settings.phone_silence_min == [100.0] * 3
+    changed = watched.again()
+    assert changed is not None
+    assert changed.phone_silence_min == [1000.0] * 3
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_file_that_had_content_is_not_empty_or_gone(
+    named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would set nothing: everybody under the default plans, and another seed."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "geomon.toml"
+    file.write_text("phone_silence_min = 100\n")
+    watched = WatchedSettings(file=file if named else None, environment={})
+    file.write_text("\n")
+    with pytest.raises(SettingsError, match=r"geomon\.toml is empty"):
+        looked_twice(watched)
+    assert looked_twice(watched) is None, "said once"
+    file.unlink()
+    with pytest.raises(SettingsError, match=r"geomon\.toml is gone"):
+        looked_twice(watched)
+    assert watched.settings.phone_silence_min == [100.0] * 3
+    file.write_text("# the defaults\n")
+    defaults = looked_twice(watched)
+    assert defaults is not None
+    assert defaults.phone_silence_min == Settings().phone_silence_min
+
+
+def test_a_file_may_be_empty_at_the_start_and_appear_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "geomon.toml"
+    watched = WatchedSettings(environment={})
+    file.write_text("")
+    assert looked_twice(watched) == Settings()
+    file.write_text("settle_s = 10\n")
+    changed = looked_twice(watched)
+    assert changed is not None
+    assert changed.settle_s == 10
+
+
+def looked_twice(watched: WatchedSettings) -> Settings | None:
+    """What the second of two looks brings; the first finds what changed, and waits for it."""
+    assert watched.again() is None
+    return watched.again()
 
 
 # -- the version -------------------------------------------------------------------------------

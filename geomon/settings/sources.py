@@ -109,7 +109,11 @@ def strange_variables(environment: Mapping[str, str] = os.environ) -> Iterator[s
 
 
 class WatchedSettings:
-    """Settings that are read again when their file has changed, with the same flags over them."""
+    """Settings that are read again when their file has changed, with the same flags over them.
+
+    A file is written in steps: emptied, then filled, or taken away, then put back. Taken in between
+    it would be a file that sets nothing, and put everybody under the default plans.
+    """
 
     def __init__(
         self,
@@ -120,27 +124,49 @@ class WatchedSettings:
     ) -> None:
         self._flags, self._environment = flags, environment
         self._file = _named_file(file, environment)
-        self._stamp = self._look()
+        self._path = self._file or DEFAULT_FILE
+        self._stamp = self._seen = self._look()
         self.settings, _ = self._load()
+        self._had_content = _has_content(self._path)
 
     def again(self) -> Settings | None:
-        """Give the settings if the file is another than at the last look, None otherwise.
+        """Give the settings if the file is another than before and as at the last look, else None.
 
-        Raises `SettingsError`, once for each change, when they cannot be used.
+        Raises `SettingsError`, once for each change, when they cannot be used; so it does for a
+        file that had content and is empty or gone.
         """
-        stamp = self._look()
-        if stamp == self._stamp:
+        stamp, before = self._look(), self._seen
+        self._seen = stamp
+        if stamp == self._stamp or stamp != before:
             return None
+        mistake: Exception | None = None
+        try:
+            settings = self._load_unless_lost()
+        except Exception as error:
+            mistake = error
+        if self._look() != stamp:
+            return None  # written while it was read: the next looks will tell
         self._stamp = stamp
-        self.settings, _ = self._load()
-        return self.settings
+        if mistake is not None:
+            raise mistake
+        self.settings = settings
+        return settings
+
+    def _load_unless_lost(self) -> Settings:
+        has_content = _has_content(self._path)
+        if self._had_content and not has_content:
+            what = "is empty" if self._path.exists() else "is gone"
+            raise SettingsError(f"the settings file {self._path} {what}")
+        settings, _ = self._load()
+        self._had_content = has_content
+        return settings
 
     def _load(self) -> tuple[Settings, list[Sourced]]:
         return load(self._flags, file=self._file, environment=self._environment)
 
     def _look(self) -> tuple[int, int, int]:
         try:
-            found = (self._file or DEFAULT_FILE).stat()
+            found = self._path.stat()
         except OSError:
             return (0, 0, 0)
         # Editors write a new file and rename it: the inode tells, where times are too coarse.
@@ -149,6 +175,13 @@ class WatchedSettings:
 
 def _named_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
     return file or (Path(environment["GEOMON_CONFIG"]) if "GEOMON_CONFIG" in environment else None)
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return bool(path.read_bytes().strip())
+    except OSError:
+        return False
 
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:

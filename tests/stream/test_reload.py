@@ -14,7 +14,6 @@ from mainjob import eventually, judged, run
 from redis.asyncio import Redis
 
 from geomon.embedded.house import embedded_parts, embedded_worker
-from geomon.errors import SettingsError
 from geomon.intake import Raw
 from geomon.settings import Settings, WatchedSettings, rules_from
 from geomon.sinks.events import stream_events
@@ -127,20 +126,3 @@ def test_whatever_a_change_of_settings_meets_the_next_one_is_taken(
 
     with caplog.at_level(logging.INFO, logger="geomon"):
         run(main)
-
-
-def test_a_file_that_appears_changes_and_goes(tmp_path: Path) -> None:
-    file = tmp_path / "geomon.toml"
-    file.write_text("settle_s = 10\n")
-    watched = WatchedSettings({"app_id": "mine"}, file=file, environment={"GEOMON_SETTLE_S": "20"})
-    assert watched.again() is None
-    file.write_text("settle_s = 10\nhorizon_h = 12\n")
-    changed = watched.again()
-    assert changed is not None
-    # What stands over the file stays over it.
-    assert (changed.app_id, changed.settle_s, changed.horizon_h) == ("mine", 20, 12.0)
-    assert watched.again() is None
-    file.unlink()
-    with pytest.raises(SettingsError, match="no settings file"):
-        watched.again()
-    assert watched.again() is None, "told once"
