@@ -26,7 +26,7 @@ from geomon.operations.canary import canary_event, noted
 from geomon.operations.probe import Probe
 from geomon.settings import Settings, strange_variables
 from geomon.settings.secrecy import public_url
-from geomon.sinks.redis import why
+from geomon.sinks.redis import check_url, why
 from geomon.topics import EVENTS, FoundTopics, differences, wanted
 from geomon.wallclock import now_s
 from geomon.zones.files import zone_directory
@@ -233,15 +233,16 @@ def _clock_finding(check: str, other: str, skew_s: float, tolerance_s: float) ->
 def _redis(settings: Settings, partitions: int) -> Iterator[Finding]:
     where = public_url(settings.redis)
     try:
-        client = redis.Redis.from_url(
-            settings.redis,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as error:
-        yield Finding("redis", "failure", f"{where}: {error}", "mend the setting redis")
+        check_url(settings.redis)
+    except SettingsError as error:
+        yield Finding("redis", "failure", str(error), "mend the setting redis")
         return
+    client = redis.Redis.from_url(
+        settings.redis,
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
     with client:
         try:
             info: Any = client.info()

@@ -14,9 +14,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from geomon.errors import SettingsError, UnavailableError
+from geomon.errors import UnavailableError
 from geomon.settings.secrecy import public_url
-from geomon.sinks.redis import check_options, log_key, why
+from geomon.sinks.redis import check_url, log_key, why
 
 __all__ = ["connect", "log_entries"]
 
@@ -30,17 +30,13 @@ def connect(url: str) -> redis.Redis:
 
     Raises `SettingsError` when `url` is none.
     """
-    try:
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as error:
-        raise SettingsError(f"Redis URL {public_url(url)}: {error}") from error
-    check_options(client.connection_pool, public_url(url))
-    return client
+    check_url(url)
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def log_entries(url: str) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:

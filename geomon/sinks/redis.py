@@ -34,9 +34,11 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 import msgspec
-from redis.asyncio import Redis
+import redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -51,7 +53,7 @@ from redis.exceptions import (
 from geomon.errors import SettingsError
 from geomon.settings.secrecy import public_url
 
-__all__ = ["RedisSink", "check_options", "log_key", "why"]
+__all__ = ["RedisSink", "check_url", "log_key", "why"]
 
 log = logging.getLogger(__name__)
 
@@ -103,17 +105,14 @@ class RedisSink:
         self._prefix = prefix
         self._log_max_len = "" if log_max_len is None else str(log_max_len)
         self._complaint = ""
-        try:
-            self._redis = Redis.from_url(
-                url,
-                socket_timeout=TIMEOUT_S,
-                socket_connect_timeout=TIMEOUT_S,
-                # One more attempt at once: after a restart of Redis the pooled connection is dead.
-                retry=Retry(NoBackoff(), 1),
-            )
-        except ValueError as error:
-            raise SettingsError(f"Redis URL {self._url}: {error}") from error
-        check_options(self._redis.connection_pool, self._url)
+        check_url(url)
+        self._redis = Redis.from_url(
+            url,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+            # One more attempt at once: after a restart of Redis the pooled connection is dead.
+            retry=Retry(NoBackoff(), 1),
+        )
 
     async def ping(self) -> None:
         """Ask whether Redis is there; raises redis-py's error when it is not."""
@@ -236,16 +235,29 @@ class RedisSink:
         self._complaint = complaint
 
 
-def check_options(pool: Any, where: str) -> None:
-    """Raise `SettingsError` where the options of a URL (`?name=value`) make no connection.
-
-    `pool` is one of redis-py's, of either kind. It looks at them only when it connects, and then
-    raises what no caller expects.
-    """
+def check_url(url: str) -> None:
+    """Raise `SettingsError` when a URL is none of Redis."""
     try:
-        pool.connection_class(**pool.connection_kwargs)
+        parts = urlsplit(url)
+        redis.ConnectionPool.from_url(url)  # stricter than its twin: redis:6379 is none
+        pool: Any = ConnectionPool.from_url(url)
+    except (ValueError, TypeError):
+        parts = None
+    # Behind the host an @ is of a password with /, # or ?: a piece of it was taken for the host.
+    behind = parts.path + parts.query + parts.fragment if parts else ""
+    if parts is None or ("@" in behind and parts.scheme != "unix"):
+        # What is wrong may be a piece of the password, so it is not repeated.
+        raise SettingsError(
+            f"Redis URL {public_url(url)} is not like redis://user:password@host:6379/0 (rediss:// "
+            "for TLS, unix:// for a socket; what is special in a password written as %2F)"
+        )
+    try:
+        # redis-py looks at these options only when it connects, and raises what no caller expects.
+        pool.make_connection()
     except (TypeError, ValueError, AttributeError, RedisError) as error:
-        raise SettingsError(f"Redis URL {where}: what follows its ? is wrong: {error}") from error
+        raise SettingsError(
+            f"Redis URL {public_url(url)}: what follows its ? is wrong: {error}"
+        ) from None
 
 
 def log_key(prefix: str = "geomon") -> str:

@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from geomon.embedded.redis import EmbeddedRedis
 from geomon.errors import SettingsError
 from geomon.settings.secrecy import public_url
+from geomon.sinks.alertlog import connect
 from geomon.sinks.redis import RedisSink, log_key
 
 
@@ -280,8 +281,42 @@ def test_an_option_that_makes_no_connection_is_a_mistake_of_the_settings(option:
         ("rediss://worker:secret@redis.local/1", "rediss://worker:***@redis.local/1"),
         ("redis://:secret@redis.local", "redis://:***@redis.local"),
         ("unix:///run/redis.sock?password=secret", "unix:///run/redis.sock"),
-        ("redis://[secret", "(unreadable)"),
+        ("redis://[secret", "redis://(unreadable)"),
+        # As a generator of passwords makes them.
+        ("redis://:sec/ret+Ef9==@redis:6379/0", "redis://:***@redis:6379/0"),
+        ("redis://worker:se#cret@redis:6379/0", "redis://worker:***@redis:6379/0"),
+        ("redis://:se@cret@[::1]:6379/0", "redis://:***@[::1]:6379/0"),
+        ("redis://secret@redis:6379/0", "redis://***@redis:6379/0"),
+        ("redis://:se?cret@redis:6379/0", "redis://:***@(unreadable)"),
+        ("unix:///run/redis.sock?password=sec@ret", "unix://***@(unreadable)"),
+        ("redis://:secret", "redis://(unreadable)"),
+        ("secret//:secret@redis", "***@redis"),
+        ("localhost:6379", "localhost:6379"),
     ],
 )
 def test_messages_never_show_a_password(url: str, shown: str) -> None:
     assert public_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:sec/ret@redis:6379/0",
+        "redis://:12/secret@redis:6379/0",
+        "redis://:sec#ret@redis:6379/0",
+        "redis://:sec?ret@redis:6379/0",
+        "redis://h:secret/0",
+        "redis://[secret",
+        "redis://:12?sec=ret@redis:6379/0",
+        "redis:6379",
+        "",
+    ],
+)
+def test_what_is_wrong_with_a_url_is_said_without_a_piece_of_it(url: str) -> None:
+    for make in (RedisSink, connect):
+        with pytest.raises(SettingsError, match="is not like redis://user:password@host") as error:
+            make(url)
+        assert "sec" not in str(error.value)
+        assert "ret" not in str(error.value).replace("secret", "")
+        assert "\n" not in str(error.value)
+        assert error.value.__cause__ is None
