@@ -50,6 +50,7 @@ def test_lists_in_the_environment_are_parted_by_commas() -> None:
         ({"GEOMON_UTC_OFFSET_H": "-15"}, "utc_offset_h"),
         ({"GEOMON_HORIZON_H": "0"}, "at least 1"),
         ({"GEOMON_SETTLE_S": "-1"}, "at least 0"),
+        ({"GEOMON_SESSION_TIMEOUT_S": "61"}, "at most 60 s"),
         ({"GEOMON_CLOCK": "sundial"}, "one of wall, recording"),
         ({"GEOMON_CONFIG": "/nowhere/geomon.toml"}, "no settings file"),
     ],

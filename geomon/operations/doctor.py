@@ -23,6 +23,7 @@ from geomon.cluster import Cluster
 from geomon.errors import SettingsError, UnavailableError, ZoneError
 from geomon.operations.brokerclock import steady_s
 from geomon.operations.canary import canary_event, noted
+from geomon.operations.folder import existing
 from geomon.operations.probe import Probe
 from geomon.settings import Settings, strange_variables
 from geomon.settings.secrecy import public_url
@@ -38,7 +39,7 @@ __all__ = ["CHECKS", "Finding", "examine"]
 CHECKS = {
     "settings": "Never: they are read before; a warning names what leaves a gap.",
     "zones": "A zone file is missing, broken, or not what its hash says.",
-    "disk": "Less than 100 MB is free for `data_dir`; a warning below 1 GB.",
+    "disk": "No place for `data_dir`, or less than 100 MB; a warning below 1 GB.",
     "file limit": "Fewer than 256 files may be open; a warning below 1,024.",
     "kafka": "No broker answers; a warning with fewer than three.",
     "topics": "As of `geomon topics check`.",
@@ -131,9 +132,11 @@ def _zones(settings: Settings) -> Finding:
 
 
 def _disk(folder: Path) -> Finding:
-    there = folder.resolve()
-    while not there.exists():
-        there = there.parent
+    try:
+        there = existing(folder)
+    except SettingsError as error:
+        advice = "set data_dir to a folder that a worker may make and write to"
+        return Finding("disk", "failure", str(error), advice)
     left = shutil.disk_usage(there).free
     found = f"{left / _MB:,.0f} MB free for data_dir {folder}"
     if left < _LEAST_DISK_BYTES:

@@ -98,8 +98,9 @@ class Settings:
         "How fetched messages reach the judge: many at a time, or by Faust's own streams.",
         among=("batches", "messages"),
     )
+    # Faust's requests end after 90 s, and one to join a group waits for sessions to end.
     session_timeout_s: float = _setting(
-        20.0, "s", "How long a dead worker holds its partitions.", least=1
+        20.0, "s", "How long a dead worker holds its partitions.", least=1, most=60
     )
     partitions: int = _setting(
         12, "partitions", "Of topics that are made: as many workers can share the events.", least=1

@@ -32,6 +32,7 @@ from faust.types import TP
 from geomon.core.rules import Rules
 from geomon.errors import SettingsError, StateError, UnavailableError
 from geomon.intake import Intake, Raw
+from geomon.operations.folder import make_folder
 from geomon.operations.logs import harmless
 from geomon.settings import Settings, WatchedSettings, rules_from
 from geomon.sinks.redis import RedisSink
@@ -76,9 +77,9 @@ class Worker:
         watched: WatchedSettings | None = None,
     ) -> None:
         self.settings = settings
+        self._sink = RedisSink(settings.redis)
         self.vitals = Vitals(settings)
         self.counts, self.rejections = self.vitals.counts, self.vitals.rejections
-        self._sink = RedisSink(settings.redis)
         self._outbox = Outbox(settings.kafka)
         self._inbox = Inbox(4 * settings.batch_most)
         self._watched = watched
@@ -147,10 +148,11 @@ class Worker:
     async def running(self) -> AsyncIterator[Worker]:
         """Run; at the end, make safe what was judged, and let go of everything.
 
-        Raises `UnavailableError` when Kafka is not there.
+        Raises `UnavailableError` when Kafka is not there, `SettingsError` when `data_dir` is not.
         """
         tasks: list[asyncio.Task[None]] = []
         try:
+            make_folder(Path(self.settings.data_dir))
             await self._outbox.start()
             async with faust_app_running(self.app):
                 tasks = [
@@ -270,10 +272,9 @@ class Worker:
             return
         if rules.asks and not await self.vitals.has_topic(COMMANDS):
             # A command to a topic that is not there would wait for ever, and all behind it.
+            remedy = "`geomon topics create` makes it; then save them again"
             log.warning(
-                "the settings stay as they were: there is no topic %s, which "
-                "`geomon topics create` makes; then save them again",
-                COMMANDS,
+                "the settings stay as they were: there is no topic %s: %s", COMMANDS, remedy
             )
             return
         async with self._lock, self._or_end():

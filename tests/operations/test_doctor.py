@@ -235,6 +235,16 @@ def test_a_replica_is_a_failure(unfit: tuple[Settings, redis.Redis]) -> None:
     assert "master" in finding.advice
 
 
+def test_a_folder_that_cannot_be_made_is_a_failure(healthy: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    for folder in (file, file / "below" / "it", tmp_path / ("long" * 100)):
+        disk = only(findings(replace(healthy, data_dir=str(folder))), "disk")
+        assert (disk.verdict, str(folder) in disk.found) == ("failure", True)
+        assert "data_dir" in disk.advice
+    assert only(findings(replace(healthy, data_dir=str(tmp_path / "a/b"))), "disk").verdict == "ok"
+
+
 # -- as a command -------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,10 +31,11 @@ from redis.asyncio import Redis
 from geomon.alerts import KINDS
 from geomon.cases import CASES
 from geomon.embedded.house import embedded_parts, embedded_worker
-from geomon.errors import UnavailableError
+from geomon.errors import SettingsError, UnavailableError
 from geomon.intake import Raw
 from geomon.refusals import REASONS
 from geomon.settings import Settings, rules_from
+from geomon.stream.worker import Worker
 from geomon.topics import ALERTS, EVENTS, REJECTED
 from geomon.zones.index import ZoneIndex
 
@@ -56,6 +58,26 @@ def test_the_three_cases_come_out_as_in_a_replay(zones: ZoneIndex) -> None:
             alerts = await topic_of(settings, ALERTS, len(wanted))
             assert all(key.decode() == alert["subject"] for key, alert in alerts)
             assert {alert["id"] for _, alert in alerts} == {alert["id"] for alert in wanted}
+
+    run(main)
+
+
+@pytest.mark.parametrize("url", ["redis:6379", "redis://h:port/0", ""])
+def test_a_worker_with_a_redis_that_is_no_url_says_so(url: str, zones: ZoneIndex) -> None:
+    with pytest.raises(SettingsError, match="Redis URL"):
+        Worker(Settings(redis=url), zones)
+
+
+def test_a_worker_without_a_folder_for_its_files_says_so(zones: ZoneIndex, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+
+    async def main() -> None:
+        for folder in (file, file / "below"):
+            worker = Worker(Settings(data_dir=str(folder), kafka="127.0.0.1:1"), zones)
+            with pytest.raises(SettingsError, match=r"data_dir .*file is no folder"):
+                async with worker.running():
+                    pass
 
     run(main)
 
