@@ -87,6 +87,16 @@ def test_a_wrong_file_says_so(tmp_path: Path, text: str) -> None:
     assert len(str(error.value)) < 300
 
 
+def test_a_partition_is_not_silent_before_two_canaries_are_due() -> None:
+    """With one every ten minutes and two minutes of patience a healthy worker fails for eight."""
+    for every_s, patience_s in (("600", "120"), ("60", "119")):
+        environment = {"GEOMON_CANARY_S": every_s, "GEOMON_CANARY_SILENCE_S": patience_s}
+        with pytest.raises(SettingsError, match=r"canary_silence_s = .* must be at least twice"):
+            load(environment=environment)
+    assert load(environment={"GEOMON_CANARY_S": "60"})
+    assert load(environment={"GEOMON_CANARY_S": "0", "GEOMON_CANARY_SILENCE_S": "1"})
+
+
 # -- the plans: a value for each level ---------------------------------------------------------
 
 

@@ -20,6 +20,12 @@ def check(settings: Settings) -> None:
             raise SettingsError(f"{name} must be whole numbers")
     if max(settings.ask_interval_s) > _LONGEST_ASKED_S:
         raise SettingsError(f"ask_interval_s must be at most {_LONGEST_ASKED_S} s")
+    # With a canary missed now and then, and one on its way, a partition that is well stays so.
+    if settings.canary_s and settings.canary_silence_s < 2 * settings.canary_s:
+        raise SettingsError(
+            f"canary_silence_s = {settings.canary_silence_s:g} must be at least twice "
+            f"canary_s = {settings.canary_s:g}"
+        )
     _check_check_ins(settings)
 
 

@@ -125,7 +125,10 @@ class Settings:
         30.0, "s", "How often a canary is sent through each partition; 0: none.", least=0
     )
     canary_silence_s: float = _setting(
-        120.0, "s", "A partition without a canary for longer is told as silent.", least=1
+        120.0,
+        "s",
+        "A partition without a canary for longer is told as silent; at least twice `canary_s`.",
+        least=1,
     )
     clock_skew_s: float = _setting(
         60.0, "s", "A clock further off the brokers' is told, and theirs gone by.", least=1

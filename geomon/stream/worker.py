@@ -272,10 +272,8 @@ class Worker:
             return
         if rules.asks and not await self.vitals.has_topic(COMMANDS):
             # A command to a topic that is not there would wait for ever, and all behind it.
-            remedy = "`geomon topics create` makes it; then save them again"
-            log.warning(
-                "the settings stay as they were: there is no topic %s: %s", COMMANDS, remedy
-            )
+            mend = "`geomon topics create` makes it; then save them again"
+            log.warning("the settings stay as they were: there is no topic %s: %s", COMMANDS, mend)
             return
         async with self._lock, self._or_end():
             log.info("rules %s take the place of %s", rules.version, self.rules.version)
