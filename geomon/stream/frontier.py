@@ -31,7 +31,10 @@ class Frontier:
         self._quiet: dict[int, tuple[int, int]] = {}  # partition -> its end, and what was judged
 
     async def read_to_end(self, consumer: Consumer) -> set[int]:
-        """Give the partitions of which every message there is has been judged."""
+        """Give the partitions of which every message there is has been judged.
+
+        One that moves away meanwhile is not among them: nothing is known of its end any more.
+        """
         ready = set()
         for tp in consumer.events():
             roll = self._desk.rolls.get(tp.partition)

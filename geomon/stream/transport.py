@@ -77,9 +77,22 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def fetched_s(self, tp: TP) -> float:
         """When the broker last answered for a partition (POSIX seconds); 0 = not yet."""
-        consumer = self._ensure_consumer()
-        assignment = consumer._fetcher._subscriptions.subscription.assignment
-        return float(assignment.state_value(tp).timestamp or 0) / 1000
+        state = self._state_of(tp)
+        return float(state.timestamp or 0) / 1000 if state else 0.0
+
+    def highwater(self, tp: TP) -> Any:
+        """Where a partition ends, as far as it is known; None when it is not assigned."""
+        state = self._state_of(tp)
+        return state.highwater if state else None
+
+    def _state_of(self, tp: TP) -> Any:
+        """What aiokafka has of a partition; None when it is not assigned.
+
+        Partitions move in another thread, at any moment: aiokafka's own answers raise then.
+        """
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription.assignment if subscription else None
+        return assignment.state_value(tp) if assignment else None
 
 
 class Consumer(driver.Consumer):
@@ -146,8 +159,15 @@ class Consumer(driver.Consumer):
     async def look_again(self, tp: TP) -> None:
         """Fetch a partition's events again from the one that is to be handed on next."""
         if tp in self._expected:
-            with suppress(KafkaError):  # it has moved away
+            with suppress(KafkaError, AssertionError):  # it has moved away
                 await self.seek(tp, self._expected[tp])
+
+    async def position(self, tp: TP) -> int | None:
+        """Give the offset that is fetched next; None when the partition is not assigned."""
+        position: int | None = None
+        with suppress(KafkaError):
+            position = await super().position(tp)
+        return position
 
     def forget_position(self) -> None:
         """Hand on no more events until it is known again from where on."""
@@ -238,7 +258,7 @@ class Consumer(driver.Consumer):
         if tp.topic == self._desk.events:
             await self.look_again(tp)
         elif table is not None:
-            with suppress(KafkaError):  # it has moved away
+            with suppress(KafkaError, AssertionError):  # it has moved away
                 await self.seek(tp, table.reads_on(tp.partition))
 
     def _table_of(self, tp: TP) -> PeopleTable | None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 from everykind import BAD, everything
+from faust.types import TP
 from mainjob import (
     RECORDING,
     eventually,
@@ -148,6 +149,40 @@ def test_messages_on_their_way_when_their_partition_is_taken_away(zones: ZoneInd
                         consumer._committed_offset.pop(tp, None)
                 await judged(worker, 3)
                 assert worker.failure is None
+
+    run(main)
+
+
+def test_a_partition_that_has_just_moved_away_is_not_read_to_its_end(zones: ZoneIndex) -> None:
+    """A look at the partitions waits for an answer, and they move: with another worker, at once."""
+    wall = replace(RECORDING, clock="wall")
+
+    async def main() -> None:
+        async with (
+            embedded_parts(wall, partitions=1) as settings,
+            embedded_worker(settings, zones) as worker,
+        ):
+            consumer: Any = worker.app.consumer
+            here, gone = TP(EVENTS, 0), TP(EVENTS, 1)
+
+            async def ready() -> set[int]:
+                return await worker._frontier.read_to_end(consumer)
+
+            assert await eventually(ready, bool) == {0}
+            # As they were when the look began.
+            worker.desk.roll(1)
+            consumer.events = lambda: [gone, here]
+            consumer._begun[gone] = 0
+            assert await eventually(ready, bool) == {0}
+            # As when the last of it went while its position was asked for.
+            assert consumer.highwater(gone) is None
+            assert await consumer.position(gone) is None
+            assert consumer.fetched_s(gone) == 0
+            await consumer.look_again(gone)
+            consumer._expected[gone] = 0
+            await consumer.look_again(gone)
+            assert worker.vitals._lag() == {0: 0}
+            assert worker.failure is None
 
     run(main)
 
