@@ -26,7 +26,7 @@ CHECKS = {
     "partitions": "The group has settled, and the states of its people are read; none is fine too.",
     "redis": "Redis answers within 2 s.",
     "lag": "No more than `ready_lag` events of its partitions wait to be judged.",
-    "topics": "No topic has a fault; looked at once a minute.",
+    "topics": "No topic has a fault; looked at once a minute, and Kafka answers within 3 s.",
     "clock": "Its clock is no further than `clock_skew_s` off the brokers'.",
     "canary": "A canary came through each of its partitions within `canary_silence_s`.",
 }

@@ -37,6 +37,9 @@ __all__ = ["Vitals"]
 
 #: What the topics were found to be holds for so long.
 _TOPICS_HOLD_S = 60.0
+#: Whoever asks for health waits no longer for them: Prometheus gives up after 10 s, kubelet sooner,
+#: and brokers that accept and never answer take half a minute of ours.
+_TOPICS_WAIT_S = 3.0
 #: Between two counts of open episodes: at least so long, and so many times as long as one took.
 _CENSUS_S, _CENSUS_SHARE = 5.0, 50.0
 
@@ -69,6 +72,7 @@ class Vitals:
         self._moved_s: float | None = None  # since when partitions are moving
         self._has_partitions = False
         self._topics: tuple[float, Check] | None = None
+        self._look: asyncio.Task[Check] | None = None  # at the topics, under way
 
     def attach(
         self, worker: Watched, intake: Intake, outbox: Outbox, checkpoint: Checkpoint
@@ -163,7 +167,10 @@ class Vitals:
         await asyncio.gather(self.patrol.run(lambda: self._desk.rolls), self._count())
 
     async def close(self) -> None:
-        """Let go of Redis."""
+        """Let go of Redis and Kafka."""
+        if self._look is not None:
+            self._look.cancel()
+            await asyncio.gather(self._look, return_exceptions=True)
         await self.patrol.close()
 
     async def _count(self) -> None:
@@ -186,13 +193,17 @@ class Vitals:
 
     async def checks(self) -> list[Check]:
         """Look whether the worker is ready."""
+        return await self._checks(wait=True)
+
+    async def _checks(self, *, wait: bool) -> list[Check]:
         failure = self.failure()
+        topics = await self._check_topics(wait=wait)
         found = [
             Check("worker", not failure, failure or "running"),
             self._check_partitions(),
             await self._check_redis(),
             self._check_lag(),
-            await self._check_topics(),
+            *([topics] if topics else []),
             self._check_clock(),
             self._check_canaries(),
         ]
@@ -203,7 +214,7 @@ class Vitals:
     async def page(self, accept: str) -> tuple[bytes, str]:
         """Give the page for Prometheus, and its content type."""
         metrics, desk = self.metrics, self._desk
-        await self.checks()
+        await self._checks(wait=False)
         self.patrol.tell()
         metrics.clear("geomon_build_info")  # rules may have changed
         metrics.set(
@@ -247,9 +258,24 @@ class Vitals:
         waiting = sum(self._lag().values())
         return Check("lag", waiting <= self._settings.ready_lag, f"{waiting:,} events wait")
 
-    async def _check_topics(self) -> Check:
-        if self._topics is None or time.monotonic() - self._topics[0] > _TOPICS_HOLD_S:
-            self._topics = time.monotonic(), await self._look_at_topics()
+    async def _check_topics(self, *, wait: bool) -> Check | None:
+        """Give what is known of the topics; look anew when that is old, and `wait` a little for it.
+
+        Not to wait is to take what the last look found, however old it is (None: there was none);
+        the next one who asks has what the new one finds.
+        """
+        known = self._topics
+        if known and time.monotonic() - known[0] <= _TOPICS_HOLD_S:
+            return known[1]
+        look = self._look = self._look or asyncio.create_task(self._look_at_topics())
+        if wait:
+            await asyncio.wait([look], timeout=_TOPICS_WAIT_S)
+        elif not look.done():
+            return known[1] if known else None
+        if not look.done():
+            return Check("topics", False, f"Kafka has not answered within {_TOPICS_WAIT_S:.0f} s")
+        self._look = None
+        self._topics = time.monotonic(), look.result()
         return self._topics[1]
 
     async def has_topic(self, name: str) -> bool:
