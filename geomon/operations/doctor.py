@@ -30,8 +30,7 @@ from geomon.settings.secrecy import public_url
 from geomon.sinks.redis import check_url, why
 from geomon.topics import EVENTS, FoundTopics, differences, wanted
 from geomon.wallclock import now_s
-from geomon.zones.files import zone_directory
-from geomon.zones.index import zones_for
+from geomon.zones.index import city_file, zones_for
 
 __all__ = ["CHECKS", "Finding", "examine"]
 
@@ -121,12 +120,10 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 def _zones(settings: Settings) -> Finding:
     try:
         zones = zones_for(settings.city, extra=settings.city_extra, minus=settings.city_minus)
-    except ZoneError as error:
+        written_s = city_file(settings.city).stat().st_mtime
+    except (ZoneError, OSError) as error:
         return Finding("zones", "failure", str(error), "mend the file, or geomon zones build")
-    path = Path(settings.city)
-    if not path.suffix:
-        path = zone_directory() / f"city-{settings.city}.geojson"
-    day = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).date()
+    day = datetime.fromtimestamp(written_s, timezone.utc).date()
     found = f"{settings.city}, version {zones.version}, file of {day}; its hash is right"
     return Finding("zones", "ok", found)
 

@@ -30,7 +30,7 @@ from geomon.zones.boundary import NEAR_M, Boundary
 from geomon.zones.files import ZoneFeature, ZoneFile, read_zone_file, zone_directory
 from geomon.zones.places import PlaceMap
 
-__all__ = ["CITY", "NEAR_M", "SHORE_M", "Placement", "ZoneIndex", "zones_for"]
+__all__ = ["CITY", "NEAR_M", "SHORE_M", "Placement", "ZoneIndex", "city_file", "zones_for"]
 
 #: The city watched unless the settings say otherwise: Shenzhen.
 CITY = "440300"
@@ -199,23 +199,31 @@ class ZoneIndex:
         _settle(codes, rest, self._provinces, self._provinces.holding(lon[rest], lat[rest]))
 
 
+def city_file(city: str) -> Path:
+    """The zone file of a setting: `city` is a six-digit adcode or the path of a zone file.
+
+    Raises `ZoneError` when there is none for an adcode.
+    """
+    if not re.fullmatch(r"\d{6}", city):
+        return Path(city)
+    path = zone_directory() / f"city-{city}.geojson"
+    if not path.exists():
+        raise ZoneError(
+            f"no zone file for {city} in {path.parent}; "
+            f"make one: geomon zones build --adcode {city}"
+        )
+    return path
+
+
 def zones_for(
     city: str = CITY, *, extra: Iterable[str | Path] = (), minus: Iterable[str | Path] = ()
 ) -> ZoneIndex:
-    """The zones of a setting: `city` is a six-digit adcode or the path of a zone file.
+    """The zones of a setting: `city` as for `city_file`.
 
     `extra` and `minus` are paths of areas to add and to cut out. Raises `ZoneError` in one line.
     """
-    path = Path(city)
-    if re.fullmatch(r"\d{6}", city):
-        path = zone_directory() / f"city-{city}.geojson"
-        if not path.exists():
-            raise ZoneError(
-                f"no zone file for {city} in {path.parent}; "
-                f"make one: geomon zones build --adcode {city}"
-            )
     return ZoneIndex.from_files(
-        path, extra=[Path(p) for p in extra], minus=[Path(p) for p in minus]
+        city_file(city), extra=[Path(p) for p in extra], minus=[Path(p) for p in minus]
     )
 
 

@@ -28,6 +28,7 @@ from geomon.settings import Settings
 from geomon.topics import EVENTS, wanted
 from geomon.wallclock import now_s
 from geomon.zones.files import zone_directory
+from geomon.zones.index import city_file
 
 PARTITIONS = 2
 
@@ -233,6 +234,15 @@ def test_a_replica_is_a_failure(unfit: tuple[Settings, redis.Redis]) -> None:
     finding = only(findings(settings), "redis")
     assert finding.verdict == "failure"
     assert "master" in finding.advice
+
+
+def test_a_zone_file_may_have_any_name(healthy: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "mycity"
+    file.write_bytes(city_file("440300").read_bytes())
+    zones = only(findings(replace(healthy, city=str(file))), "zones")
+    assert (zones.verdict, str(file) in zones.found) == ("ok", True)
+    away = only(findings(replace(healthy, city=str(tmp_path / "440300"))), "zones")
+    assert (away.verdict, "no zone file" in away.found) == ("failure", True)
 
 
 def test_a_folder_that_cannot_be_made_is_a_failure(healthy: Settings, tmp_path: Path) -> None:
