@@ -43,7 +43,7 @@ from geomon.fixes import (
     newest_in,
     trouble_in,
 )
-from geomon.paperwork import DATUMS, paper
+from geomon.paperwork import AHEAD_S, DATUMS, paper
 from geomon.tally import Tally
 from geomon.zones.index import ZoneIndex
 
@@ -51,8 +51,6 @@ __all__ = ["Arrival", "Intake", "Raw", "Rejected"]
 
 _DEVICES = {"phone": 0, "wristband": 1}
 
-#: How far a device's clock may be ahead of the arrival time.
-_AHEAD_S = 300
 _DAY_S = 86_400
 
 
@@ -321,7 +319,7 @@ def _in_wgs84(
 def _latest_s(raw: Raw, received_s: int) -> int:
     """Latest time that a fix may have."""
     arrived_s = received_s or raw.arrived_s
-    return arrived_s + _AHEAD_S if arrived_s else events.LAST_S
+    return arrived_s + AHEAD_S if arrived_s else events.LAST_S
 
 
 def _arrival(
@@ -337,7 +335,7 @@ def _arrival(
         if isinstance(event, events.Upload):
             taken: Event = _heartbeat(event, raw, received_s, mocked=mocked)
         else:
-            taken = paper(event, received_s)
+            taken = paper(event, received_s, raw.arrived_s)
         return Arrival(event.supervisee_id, taken, raw)
     except Refusal as refusal:
         rejected.append(Rejected(raw, refusal.reason, refusal.detail, event.supervisee_id))

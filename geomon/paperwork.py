@@ -2,7 +2,9 @@
 
 A plan's own times lie in its future, so they say nothing about when it arrived: without `received`
 the person's clock stands still (0 is never ahead of it). What is about a moment that has been (a
-return, a check-in, a disposal, a sanction) arrived at that moment when nothing else is said.
+return, a check-in, a disposal, a sanction) arrived at that moment when nothing else is said, and
+cannot lie beyond its arrival where that is known: a year mistyped would take the person's clock
+along, and every deadline until then with it.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ from geomon.core.person import Authorisation, Permit, Profile, Sanction, Zone
 from geomon.datum import to_wgs84
 from geomon.errors import Refusal
 
-__all__ = ["DATUMS", "paper"]
+__all__ = ["AHEAD_S", "DATUMS", "paper"]
+
+#: How far the clock of a device, or of an office, may be ahead of the arrival time.
+AHEAD_S = 300
 
 #: CGCS2000 differs from WGS-84 by centimetres.
 DATUMS = {"wgs84": "wgs84", "cgcs2000": "wgs84", "gcj02": "gcj02", "bd09": "bd09"}
@@ -46,14 +51,18 @@ _LEAST_M, _MOST_M = 10.0, 100_000.0
 _MOST_DEGREES = 1.0
 
 
-def paper(event: events.Event, received_s: int) -> Event:
-    """Give the core's event; `received_s` 0 = not said. Raises `Refusal`."""
+def paper(event: events.Event, received_s: int, arrived_s: int = 0) -> Event:
+    """Give the core's event. Raises `Refusal`.
+
+    `received_s` is when it says it arrived, 0 = not said; `arrived_s` when the broker had it, 0 =
+    not known.
+    """
     if isinstance(event, events.Clock):
         if not received_s:
             raise Refusal("missing_field", "received: nothing else in it tells its time")
         return ClockAt(received_s)
     if isinstance(event, events.Return | events.CheckIn | events.Disposal | events.Sanction):
-        return _of_a_moment(event, received_s)
+        return _of_a_moment(event, received_s, arrived_s)
     if isinstance(event, events.Upload | events.Canary | events.Device):
         raise TypeError(f"no paper: {type(event).__name__}")
     from_s, until_s = decoding.posix_s(
@@ -80,10 +89,17 @@ def paper(event: events.Event, received_s: int) -> Event:
 
 
 def _of_a_moment(
-    event: events.Return | events.CheckIn | events.Disposal | events.Sanction, received_s: int
+    event: events.Return | events.CheckIn | events.Disposal | events.Sanction,
+    received_s: int,
+    arrived_s: int,
 ) -> Event:
     (time_s,) = decoding.posix_s([event.time])
     at_s = received_s or time_s
+    latest_s = received_s or arrived_s
+    if latest_s and time_s > latest_s + AHEAD_S:
+        if not isinstance(event, events.CheckIn):
+            raise Refusal("arrival_in_future", "time")
+        at_s = latest_s  # the phone was heard all the same; the check-in does not count
     if isinstance(event, events.Return):
         return ReportedBack(at_s, event.permit_id, time_s)
     if isinstance(event, events.CheckIn):

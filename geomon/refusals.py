@@ -29,8 +29,8 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "定位时间晚于到达时间",
     ),
     "arrival_in_future": (
-        "it says it arrived a day after the broker had it",
-        "到达时间晚于当前时间",
+        "it says it arrived a day after the broker had it, or tells of what is still to come",
+        "到达时间晚于当前时间，或所述时间晚于到达时间",
     ),
     "not_finite": ("a number is NaN or infinite", "数值非有限数"),
     "lat_out_of_range": ("latitude beyond 90 degrees", "纬度超出范围"),

@@ -141,6 +141,41 @@ def test_without_received_the_newest_time_inside_stands_for_it(zones: ZoneIndex)
     assert observed.at_s == NOON_S + 480
 
 
+@pytest.mark.parametrize("received", [None, at(30)])
+def test_an_office_that_mistypes_the_year_takes_no_clock_along(
+    zones: ZoneIndex, received: str | None
+) -> None:
+    """As the contract's own examples have it, without `received`; and with it."""
+    papers = [
+        event("return", permit_id="L-88"),
+        event("disposal", episode=TAMPER, officer="o-12"),
+        event("sanction", sanction_id="P-1", kind="warning"),
+    ]
+    said = [paper | ({"received": received} if received else {}) for paper in papers]
+    soon = [paper | {"time": at(35)} for paper in said]
+    assert len(taken(zones, *soon, arrived_s=NOON_S + 1_800)) == len(papers)
+    for time in (at(35, 1), at(30).replace("2024", "2025")):
+        messages = [raw(paper | {"time": time}, arrived_s=NOON_S + 1_800) for paper in said]
+        arrivals, rejected = Intake(zones).take(messages)
+        assert arrivals == []
+        assert refusals(rejected) == [("arrival_in_future", -1)] * len(papers)
+        assert {refusal.detail for refusal in rejected} == {"time"}
+
+
+def test_a_check_in_dated_ahead_is_heard_when_it_arrived_and_counts_for_nothing(
+    zones: ZoneIndex,
+) -> None:
+    evening = event("check_in", device_id="phone-3", time=at(480), verified=True)
+    assert taken(zones, evening, arrived_s=NOON_S) == [
+        CheckedIn(NOON_S, NOON_S + 480 * 60, verified=True)
+    ]
+    # Some minutes ahead is what a phone's clock may be.
+    soon = evening | {"time": at(5)}
+    assert taken(zones, soon, arrived_s=NOON_S) == [
+        CheckedIn(NOON_S + 300, NOON_S + 300, verified=True)
+    ]
+
+
 def test_without_received_a_plan_leaves_the_persons_clock_where_it_is(zones: ZoneIndex) -> None:
     supervised = event("supervisee", **THAT_YEAR)
     permit, cancelled, announced, later = taken(
