@@ -105,7 +105,8 @@ def _clear(person: Person, time_s: int) -> None:
 
 def dispose(person: Person, event: Disposed) -> bool:
     """Settle the sign or the missed check-ins that an officer dealt with; say whether any was."""
-    at_s = max(event.time_s, 1)
+    # Dated ahead, it cannot settle what is still to come: a strap cut until then would be known.
+    at_s = max(min(event.time_s, event.at_s), 1)
     if event.kind == "missed_check_in" and dispose_run(person, event.since_s, at_s):
         return True
     for sign in person.signs:
@@ -116,7 +117,7 @@ def dispose(person: Person, event: Disposed) -> bool:
             person.settled = tuple(sorted(settled.items()))
             return True
     # The same word again.
-    return event.time_s <= dict(person.settled).get(event.kind, 0)
+    return at_s <= dict(person.settled).get(event.kind, 0)
 
 
 def signs(person: Person) -> Iterator[Wanted]:

@@ -150,6 +150,16 @@ def test_a_disposal_counts_from_when_the_officer_acted_not_from_when_it_arrived(
     assert story.told()[1:] == ["closed tamper since 13 08:10 until 13 09:00 (disposed)"]
 
 
+def test_a_disposal_dated_ahead_of_its_arrival_settles_nothing_that_is_still_to_come() -> None:
+    story = wearing()
+    story.heartbeat("08:10", flags=STRAP_OPEN)
+    story.heartbeat("08:11", flags=STRAP_CLOSED)
+    story.take(Disposed(moment("09:00"), "tamper", moment("08:10"), moment("03-13 09:00")))
+    assert story.told()[2:] == ["closed tamper since 13 08:10 until 13 09:00 (disposed)"]
+    story.heartbeat("20 09:00", flags=STRAP_OPEN)
+    assert story.told()[3:] == ["opened tamper since 20 09:00 (strap_opened)"]
+
+
 def test_a_strap_opened_out_of_coverage_is_told_late_with_its_own_time() -> None:
     """The band was closed again when it came back, and what it stored says that it was open."""
     story = wearing()
