@@ -6,7 +6,8 @@ all end in the same place.
 
 leave_city       a stay outside, from the crossing, as long as no permit covers it
 overdue_return   a permit ended during a stay outside, and the grace is over; or a leave ended and
-                 where the person is cannot be said, for nothing recent was heard
+                 where the person is cannot be said, for nothing recent was heard. A standing permit
+                 for elsewhere is no excuse for it
 off_itinerary    under a permit, seen outside the city and outside every named destination for
                  longer than the travel allowance
 """
@@ -14,10 +15,11 @@ off_itinerary    under a permit, seen outside the city and outside every named d
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from math import exp
 
 from geomon.core.history import first_inside, last_before
-from geomon.core.permits import covered, end_of, is_destination, uncovered
+from geomon.core.permits import Span, covered, end_of, is_destination, left_open
 from geomon.core.person import INSIDE, OUTSIDE, Permit, Person, Stay
 from geomon.core.rules import FOREVER, Rules, Wanted
 
@@ -33,8 +35,10 @@ def absences(person: Person, rules: Rules) -> list[Wanted]:
     silent = list(_silent(person, rules, outside))
     wanted = list(silent)
     for stay in outside:
-        wanted += _without_leave(person, rules, stay, silent)
-        wanted += _off_itinerary(person, rules, stay)
+        away_s = next((w.since_s for w in silent if _is_in(stay.since_s, w)), stay.since_s)
+        excused = _excused(person, stay, away_s)
+        wanted += _without_leave(person, rules, stay, excused, silent)
+        wanted += _off_itinerary(person, rules, stay, excused)
     return [w for w in wanted if w.since_s <= person.clock_s]
 
 
@@ -66,11 +70,42 @@ def _outside(person: Person) -> Iterator[Stay]:
             yield stay._replace(since_s=since_s, until_s=until_s)
 
 
+def _is_in(time_s: int, wanted: Wanted) -> bool:
+    return wanted.since_s <= time_s < (wanted.until_s or FOREVER)
+
+
+def _excused(person: Person, stay: Stay, away_s: int) -> list[Span]:
+    """Give the parts of a stay outside that permits cover, of somebody away since `away_s`.
+
+    Whoever was away on leave is to be back when it ends, or where a standing permit allows: that
+    covers from when they are seen there, not while they stay on where the leave was for.
+    """
+    used = [p for p in _leaves(person) if away_s <= end_of(p) > p.from_s]
+    found = []
+    for span in covered(person.permits, stay.since_s, stay.until_s):
+        ends = [end_of(p) for p in used if end_of(p) <= span.from_s]
+        if ends and stay.runs and not any(p.kind == "leave" for p in span.permits):
+            there_s = _first_at(stay, span.permits, max(ends))
+            span = span._replace(from_s=max(span.from_s, there_s))  # noqa: PLW2901
+        if span.from_s < span.until_s:
+            found.append(span)
+    return found
+
+
+def _first_at(stay: Stay, permits: tuple[Permit, ...], time_s: int) -> int:
+    """Give when, from a time on, the person is first known to be where permits allow."""
+    for run, after in zip_longest(stay.runs, stay.runs[1:]):
+        over = after and after.first_s <= time_s
+        if not over and is_destination(run.place, permits):
+            return max(run.first_s, time_s)
+    return FOREVER
+
+
 def _without_leave(
-    person: Person, rules: Rules, stay: Stay, silent: list[Wanted]
+    person: Person, rules: Rules, stay: Stay, excused: list[Span], silent: list[Wanted]
 ) -> Iterator[Wanted]:
-    for since_s, until_s in uncovered(person.permits, stay.since_s, stay.until_s):
-        if any(s.since_s <= since_s < (s.until_s or FOREVER) for s in silent):
+    for since_s, until_s in left_open(excused, stay.since_s, stay.until_s):
+        if any(_is_in(since_s, w) for w in silent):
             continue  # the same absence, already an overdue return
         back = until_s == stay.until_s
         closed_s = until_s if until_s <= person.clock_s else 0
@@ -115,7 +150,7 @@ def _silent(person: Person, rules: Rules, outside: list[Stay]) -> Iterator[Wante
             continue
         if any(stay.since_s <= look_s and end_s < stay.until_s for stay in outside):
             continue  # outside then: `_without_leave` has it
-        if covered(person.permits, end_s, end_s + 1):
+        if covered(_leaves(person), end_s, end_s + 1):
             continue
         edge_s = person.origin_min * 60
         if look_s < edge_s:
@@ -145,9 +180,11 @@ def _after_silence(
         back_s = seen.until_s
     else:
         seen = None
-    # Nobody is overdue from a later leave, nor after supervision.
-    later = covered(person.permits, end_s, FOREVER)
-    granted_s = later[0].from_s if later else FOREVER
+    # Nobody is overdue from a later leave, nor where another permit allows, nor after supervision.
+    later = covered(_leaves(person), end_s, FOREVER)
+    if seen:
+        later += _excused(person, seen, end_s)
+    granted_s = min((span.from_s for span in later), default=FOREVER)
     supervised_s = person.profile.until_s if person.profile else FOREVER
     until_s = min(back_s or FOREVER, granted_s, supervised_s)
     closed_s = until_s if until_s <= person.clock_s else 0
@@ -162,6 +199,10 @@ def _after_silence(
         seen.runs[-1].place if seen and seen.runs else "",
         confidence(seen.peak) if seen else 0.5,
     )
+
+
+def _leaves(person: Person) -> list[Permit]:
+    return [permit for permit in person.permits if permit.kind == "leave"]
 
 
 def _whereabouts(stay: Stay, permit: Permit, since_s: int) -> str:
@@ -187,11 +228,13 @@ def _heard_inside(person: Person, rules: Rules, time_s: int) -> bool:
     return label == INSIDE and (last_s or person.base.at_s) >= time_s - rules.belief_ttl_s
 
 
-def _off_itinerary(person: Person, rules: Rules, stay: Stay) -> Iterator[Wanted]:
+def _off_itinerary(
+    person: Person, rules: Rules, stay: Stay, excused: list[Span]
+) -> Iterator[Wanted]:
     since_s = last_s = 0
     place = ""
     allowance_s = 0
-    for span in covered(person.permits, stay.since_s, stay.until_s):
+    for span in excused:
         for run in stay.runs:
             first_s, seen_s = max(run.first_s, span.from_s), min(run.last_s, span.until_s)
             if first_s > seen_s:
@@ -209,7 +252,7 @@ def _off_itinerary(person: Person, rules: Rules, stay: Stay) -> Iterator[Wanted]
                     yield strayed._replace(ripe_s=since_s + allowance_s)
                 since_s = 0
         back = span.until_s == stay.until_s  # though the leave goes on
-        if since_s and (back or not covered(person.permits, span.until_s, span.until_s + 1)):
+        if since_s and (back or not any(s.from_s == span.until_s for s in excused)):
             if last_s - since_s >= allowance_s:
                 ended_s = span.until_s if span.until_s <= person.clock_s else 0
                 why = _why_closed(person, ended_s) if back else "leave_ended"

@@ -21,6 +21,7 @@ __all__ = [
     "covered",
     "end_of",
     "is_destination",
+    "left_open",
     "report_back",
     "uncovered",
 ]
@@ -88,16 +89,21 @@ def covered(permits: Iterable[Permit], from_s: int, until_s: int) -> list[Span]:
     ]
 
 
-def uncovered(permits: Iterable[Permit], from_s: int, until_s: int) -> list[tuple[int, int]]:
-    """Give the pieces of [from_s, until_s) that no permit covers."""
+def left_open(spans: Iterable[Span], from_s: int, until_s: int) -> list[tuple[int, int]]:
+    """Give the pieces of [from_s, until_s) that none of the spans covers."""
     pieces, at = [], from_s
-    for span in covered(permits, from_s, until_s):
+    for span in spans:
         if at < span.from_s:
             pieces.append((at, span.from_s))
         at = span.until_s
     if at < until_s:
         pieces.append((at, until_s))
     return pieces
+
+
+def uncovered(permits: Iterable[Permit], from_s: int, until_s: int) -> list[tuple[int, int]]:
+    """Give the pieces of [from_s, until_s) that no permit covers."""
+    return left_open(covered(permits, from_s, until_s), from_s, until_s)
 
 
 def is_destination(place: str, permits: Iterable[Permit]) -> bool:

@@ -332,6 +332,53 @@ def test_standing_permit_covers_and_its_end_counts_like_a_leave() -> None:
     assert story.told() == ["opened overdue_return since 14 00:00 (outside_after_leave)"]
 
 
+def away_with_two_permits() -> Story:
+    """In Henan on a leave until midnight; a standing permit for Dongguan is in force besides."""
+    story = at_home()
+    story.leave("08:30", "02-01 00:00", "03-01 00:00", kind="standing", to=["441900"])
+    story.leave("08:40", "09:00", "14 00:00", permit_id="L-2")
+    story.stay("09:00", "14 00:00", FAR_M, every_s=600, place="411700")
+    return story
+
+
+def test_a_standing_permit_for_elsewhere_is_no_excuse_for_not_being_back() -> None:
+    story = away_with_two_permits()
+    story.stay("14 00:00", "14 12:00", FAR_M, every_s=600, place="411700")
+    assert story.told() == ["opened overdue_return since 14 00:00 (outside_after_leave)"]
+    assert (story.alerts[0].permit_id, story.alerts[0].severity) == ("L-2", "high")
+    assert story.alerts[0].proposal[:2] == ("admonition", "out_of_supervision")
+
+
+def test_late_from_a_leave_it_is_over_where_the_standing_permit_allows() -> None:
+    story = away_with_two_permits()
+    story.stay("14 00:00", "14 06:00", FAR_M, every_s=600, place="411700")
+    story.stay("14 06:00", "15 12:00", FAR_M, every_s=600, place="441900")
+    assert story.told()[1:] == [
+        "closed overdue_return since 14 00:00 until 14 06:00 (permitted)",
+    ]
+
+
+def test_back_from_leave_in_the_city_of_the_standing_permit_is_back_in_time() -> None:
+    story = away_with_two_permits()
+    story.stay("14 00:40", "16 00:00", FAR_M, every_s=600, place="441900")
+    assert story.told() == []
+    story.stay("16 00:00", "16 06:00", FAR_M, every_s=600, place="441300")
+    assert story.told() == ["opened off_itinerary since 16 00:00 (outside_destinations)"]
+
+
+def test_silent_as_the_leave_ends_a_standing_permit_does_not_say_where_the_person_is() -> None:
+    story = Story(device="phone")
+    story.stay("08:00", "09:00", every_s=600)
+    story.leave("08:30", "02-01 00:00", "03-01 00:00", kind="standing", to=["441900"])
+    story.leave("08:40", "09:00", "15 00:00", permit_id="L-2")
+    story.clock("15 06:00")
+    assert story.told() == ["opened overdue_return since 15 00:00 (silent_after_leave)"]
+    story.stay("15 06:00", "15 20:00", FAR_M, every_s=600, place="411700")
+    assert story.told()[1:] == ["updated overdue_return since 15 00:00 (outside_after_leave)"]
+    story.stay("15 20:00", "16 12:00", FAR_M, every_s=600, place="441900")
+    assert story.told()[2:] == ["closed overdue_return since 15 00:00 until 15 20:00 (permitted)"]
+
+
 def test_supervision_that_ends_while_out_ends_the_absence() -> None:
     story = at_home()
     story.supervised("08:30", "01-01 00:00", "12:00")
