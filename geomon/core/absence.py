@@ -27,6 +27,9 @@ __all__ = ["absence_deadlines", "absences", "confidence"]
 
 #: So long in another place after the leave is more than the way back.
 _ELSEWHERE_S = 4 * 3600
+#: So long the first sign of being back is trusted, until belief has turned or has not: one weak
+#: position, and then silence, must not pass for a return.
+_PRESUMED_S = 4 * 3600
 
 
 def absences(person: Person, rules: Rules) -> list[Wanted]:
@@ -47,6 +50,8 @@ def absence_deadlines(person: Person, rules: Rules) -> Iterator[int]:
     # A device's clock may be some minutes ahead, and what it reports is then still to come: a stay
     # that began or ended in this way is spoken of when its time is there, not at the next fix.
     yield person.tail.since_s
+    if person.tail.turn_s:
+        yield person.tail.turn_s + _PRESUMED_S
     for stay in person.stays:
         yield stay.until_s
     grace_s = rules.plan(person.profile).overdue_grace_s
@@ -134,8 +139,12 @@ def _without_leave(
 
 def _presumed_back_s(person: Person, stay: Stay, until_s: int) -> int:
     """Give when the person came back, as far as the newest evidence says, sure or not yet."""
-    turning = stay.until_s == FOREVER and person.tail.turn_s and person.tail.leaning < 0
-    return min(until_s, person.tail.turn_s) if turning else until_s
+    tail = person.tail
+    # The running stay is known by this: its end is cut to the time of supervision.
+    turning = stay.decided_s == FOREVER and tail.turn_s and tail.leaning < 0
+    if not turning or person.clock_s >= tail.turn_s + _PRESUMED_S:
+        return until_s
+    return min(until_s, tail.turn_s)
 
 
 def _silent(person: Person, rules: Rules, outside: list[Stay]) -> Iterator[Wanted]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from timeline import Story, fixes, moment
 
 from geomon.core.entries import UnknownPermit
@@ -98,6 +99,35 @@ def test_back_within_the_grace_is_not_overdue() -> None:
     story.stay("09:00", "14 00:50", FAR_M, every_s=600)
     story.stay("14 00:50", "14 06:00")
     assert story.told() == []
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_seen_at_home_by_a_mast_within_the_grace_is_not_overdue(announced: bool) -> None:
+    """One position by a mast turns no belief; it is trusted until the next ones have."""
+    story = at_home()
+    if announced:
+        story.supervised("08:20", "01-01 00:00", "12-31 00:00")
+    story.leave("08:30", "09:00", "14 00:00")
+    story.stay("09:00", "14 00:00", FAR_M, every_s=600)
+    story.fix("14 00:30", -6_000, "cell")
+    story.clock("14 01:10")
+    story.stay("14 01:20", "14 06:00", every_s=1200)
+    assert story.told() == []
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_one_weak_sign_of_being_back_and_then_silence_is_no_return(announced: bool) -> None:
+    story = at_home()
+    if announced:
+        story.supervised("08:20", "01-01 00:00", "12-31 00:00")
+    story.leave("08:30", "09:00", "14 00:00")
+    story.stay("09:00", "14 00:00", FAR_M, every_s=600)
+    story.fix("14 00:30", -300, "cell")
+    story.clock("14 04:00")
+    assert story.told() == []
+    story.clock("20 00:00")
+    assert story.told()[:1] == ["opened overdue_return since 14 00:00 (outside_after_leave)"]
+    assert story.alerts[0].detected_s == moment("14 04:30")
 
 
 def test_extension_before_the_end() -> None:
