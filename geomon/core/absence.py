@@ -113,7 +113,6 @@ def _without_leave(
         if any(_is_in(since_s, w) for w in silent):
             continue  # the same absence, already an overdue return
         back = until_s == stay.until_s
-        closed_s = until_s if until_s <= person.clock_s else 0
         overdue = since_s > stay.since_s
         reason, permit_id = "outside_without_leave", ""
         if overdue:
@@ -121,9 +120,14 @@ def _without_leave(
             ripe_s = since_s + rules.plan(person.profile).overdue_grace_s
             if min(_presumed_back_s(person, stay, until_s), person.clock_s) < ripe_s:
                 continue
-            if permit.returned_s and stay.outside_s <= since_s:
-                continue  # reported back, and nothing has said otherwise
+            if permit.returned_s and stay.outside_s <= max(permit.returned_s, since_s):
+                # Reported back, and nothing has said otherwise: in time, or late.
+                if permit.returned_s <= ripe_s:
+                    continue
+                if permit.returned_s < until_s:
+                    until_s, back = permit.returned_s, True  # noqa: PLW2901
             reason, permit_id = _whereabouts(stay, permit, since_s), permit.permit_id
+        closed_s = until_s if until_s <= person.clock_s else 0
         yield Wanted(
             "overdue_return" if overdue else "leave_city",
             since_s,
@@ -153,7 +157,7 @@ def _silent(person: Person, rules: Rules, outside: list[Stay]) -> Iterator[Wante
     for permit in person.permits:
         end_s = end_of(permit)
         look_s = end_s + rules.plan(person.profile).overdue_grace_s
-        if permit.kind != "leave" or permit.returned_s or end_s <= permit.from_s:
+        if permit.kind != "leave" or end_s <= permit.from_s or 0 < permit.returned_s <= look_s:
             continue
         if look_s > person.clock_s or (profile and not profile.from_s <= end_s < profile.until_s):
             continue
@@ -195,7 +199,10 @@ def _after_silence(
         later += _excused(person, seen, end_s)
     granted_s = min((span.from_s for span in later), default=FOREVER)
     supervised_s = person.profile.until_s if person.profile else FOREVER
-    until_s = min(back_s or FOREVER, granted_s, supervised_s)
+    reported_s = permit.returned_s or FOREVER  # late: in time there is nothing to be told
+    if seen and seen.since_s < reported_s < seen.outside_s:
+        reported_s = FOREVER  # seen outside on either side of it
+    until_s = min(back_s or FOREVER, granted_s, supervised_s, reported_s)
     closed_s = until_s if until_s <= person.clock_s else 0
     return Wanted(
         "overdue_return",

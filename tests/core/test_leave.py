@@ -6,7 +6,7 @@ import pytest
 from timeline import Story, fixes, moment
 
 from geomon.core.entries import UnknownPermit
-from geomon.core.observed import PermitSet
+from geomon.core.observed import PermitSet, ReportedBack
 from geomon.core.person import Permit
 from geomon.core.plans import Plan
 from geomon.core.rules import Rules
@@ -325,6 +325,40 @@ def test_reporting_back_while_outside_is_not_a_return() -> None:
     story.back("14:00")
     story.stay("14:00", "16:00", FAR_M, every_s=600)
     assert story.told() == ["opened overdue_return since 13 14:00 (outside_after_leave)"]
+
+
+def test_reporting_back_late_ends_the_silence_and_excuses_nothing() -> None:
+    story = silent_after_leave()
+    story.back("15 13:00")
+    story.clock("17 00:00")
+    assert story.told()[1:] == ["closed overdue_return since 15 00:00 until 15 13:00 (returned)"]
+
+
+def test_reporting_back_late_counts_unless_the_person_is_seen_outside_after_it() -> None:
+    story = at_home()
+    story.leave("08:30", "09:00", "14 00:00")
+    story.stay("09:00", "14 02:00", FAR_M, every_s=600, place="411700")
+    story.back("14 09:00")
+    story.clock("14 12:00")
+    closed = "closed overdue_return since 14 00:00 until 14 09:00 (returned)"
+    assert story.told()[1:] == [closed]
+    story.stay("14 12:00", "14 13:00", FAR_M, place="411700")
+    assert story.told()[2:] == ["opened overdue_return since 14 00:00 (outside_after_leave)"]
+
+
+def test_reporting_back_within_the_grace_is_in_time() -> None:
+    story = at_home()
+    story.leave("08:30", "09:00", "14 00:00")
+    story.stay("09:00", "14 00:20", FAR_M, every_s=600)
+    story.back("14 00:40")
+    story.clock("14 06:00")
+    assert story.told() == []
+
+
+def test_reporting_back_in_time_though_it_is_entered_late_excuses() -> None:
+    story = silent_after_leave()
+    story.take(ReportedBack(moment("15 13:00"), "L-1", moment("14 18:00")))
+    assert story.told()[1:] == ["closed overdue_return since 15 00:00 until 15 13:00 (extended)"]
 
 
 def test_reporting_back_from_a_leave_never_announced_is_an_outcome() -> None:
