@@ -154,12 +154,16 @@ def _presumed_back_s(person: Person, stay: Stay, until_s: int) -> int:
 def _silent(person: Person, rules: Rules, outside: list[Stay]) -> Iterator[Wanted]:
     """Leaves that ended while nobody could say where the person was."""
     profile = person.profile
+    # A leave of before cannot be judged: whose history is entered was back long ago.
+    known_s = min((d.first_s for d in person.devices if d.first_s), default=FOREVER)
     for permit in person.permits:
         end_s = end_of(permit)
         look_s = end_s + rules.plan(person.profile).overdue_grace_s
         if permit.kind != "leave" or end_s <= permit.from_s or 0 < permit.returned_s <= look_s:
             continue
-        if look_s > person.clock_s or (profile and not profile.from_s <= end_s < profile.until_s):
+        if end_s < known_s or look_s > person.clock_s:
+            continue
+        if profile and not profile.from_s <= end_s < profile.until_s:
             continue
         if any(stay.since_s <= look_s and end_s < stay.until_s for stay in outside):
             continue  # outside then: `_without_leave` has it

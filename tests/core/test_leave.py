@@ -282,6 +282,19 @@ def test_supervision_that_ends_ends_the_silence_after_leave() -> None:
     ]
 
 
+def test_leaves_that_were_over_before_the_person_was_first_heard_of_accuse_nobody() -> None:
+    """The system is introduced: papers of the last weeks are entered, then the phone reports."""
+    story = Story(device="phone")
+    story.supervised("08:00", "01-01 00:00", "12-31 00:00")
+    story.leave("08:00", "01-05 00:00", "01-08 00:00", permit_id="L-1")
+    story.leave("08:01", "05 00:00", "13 04:00", permit_id="L-2")
+    story.leave("08:02", "08:00", "15 00:00", permit_id="L-3")
+    story.stay("08:05", "09:00", every_s=600)
+    assert story.told() == []
+    story.clock("15 06:00")
+    assert story.told() == ["opened overdue_return since 15 00:00 (silent_after_leave)"]
+
+
 def test_late_upload_shows_the_person_was_back_in_time() -> None:
     story = Story(device="phone")
     story.stay("08:00", "09:00", every_s=600)
