@@ -23,7 +23,10 @@ from geomon.core.schedules import windows_of_day
 __all__ = ["check_in", "dispose_run", "judge_windows", "missed_check_ins", "plan_windows"]
 
 #: Windows of a run and check-ins that are remembered.
-_MOST_WINDOWS, _MOST_CHECK_INS, _MOST_EARLIER = 6, 8, 4
+_MOST_WINDOWS, _MOST_CHECK_INS = 6, 8
+#: Earlier runs that are: as many as an officer may be behind, for only a disposal closes them. Of
+#: somebody who misses each evening it is a month's.
+_MOST_EARLIER = 30
 #: Windows missed one after the other that make it grave.
 _GRAVE = 6
 #: How far a phone's clock may be ahead. More would check in for windows that are still to come.

@@ -361,6 +361,22 @@ def test_silence_is_no_excuse() -> None:
     assert story.alerts[0].detected_s == moment("14 10:10")
 
 
+def test_an_officer_who_is_a_month_behind_can_deal_with_all_of_it() -> None:
+    """Mornings kept, evenings missed: a run a day."""
+    story = owing()
+    for day in range(14, 14 + 31):
+        date = f"{day:02}" if day < 30 else f"03-{day - 29:02}"
+        story.check_in(f"{date} 09:30")
+        story.clock(f"{date} 20:00")
+    opened = [alert for alert in story.alerts if alert.phase == "opened"]
+    assert len(opened) == 31
+    for alert in opened:
+        story.dispose("03-16 00:00", alert)
+    assert story.others == []
+    assert [a.since_s for a in story.alerts if a.phase == "closed"] == [a.since_s for a in opened]
+    assert story.person.checks.earlier == ()
+
+
 def test_every_event_twice_changes_nothing() -> None:
     once, twice = owing(), owing()
     for story, times in ((once, 1), (twice, 2)):
