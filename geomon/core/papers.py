@@ -156,6 +156,7 @@ def _about(since_s: int, paper: Authorisation | None, reason: str, severity: str
 
 
 def _permit_expiry(person: Person, rules: Rules) -> Wanted | None:
+    said = open_episode(person, "permit_expiry")
     clock_s = person.clock_s
     for permit in person.permits:
         end_s = end_of(permit)
@@ -165,9 +166,10 @@ def _permit_expiry(person: Person, rules: Rules) -> Wanted | None:
             continue
         if any(p.kind == "standing" and p.from_s <= end_s < end_of(p) for p in person.permits):
             continue
+        # Once told it goes on, though the permit was cut short: another name would leave it open.
+        since_s = said.since_s if said else max(permit.from_s, end_s - rules.notice_s)
         return Wanted(
-            *("permit_expiry", max(permit.from_s, end_s - rules.notice_s), 0),
-            *("permit_expiring", ""),
+            *("permit_expiry", since_s, 0, "permit_expiring", ""),
             permit_id=permit.permit_id,
             severity="info",
             detail=(("until", iso_utc(end_s)),),

@@ -188,6 +188,30 @@ def test_one_that_is_prolonged_or_followed_is_not_told_any_more(permit_id: str) 
     ]
 
 
+def test_one_that_is_cut_short_is_told_under_the_name_it_has() -> None:
+    story = announced("permit_expiry")
+    story.leave("01 09:00", "01 00:00", "20 00:00", permit_id="S-1", kind="standing")
+    story.clock("14 12:00")
+    story.leave("14 13:00", "01 00:00", "19 00:00", permit_id="S-1", kind="standing")
+    story.clock("25 00:00")
+    assert story.told() == [
+        "opened permit_expiry since 13 00:00 (permit_expiring)",
+        "closed permit_expiry since 13 00:00 until 19 00:00 (settled)",
+    ]
+
+
+def test_another_that_takes_its_place_while_it_is_told_leaves_one_open() -> None:
+    """Both end on one day, and the one entered later began earlier."""
+    story = announced("permit_expiry")
+    story.leave("14 09:00", "14 00:00", "20 00:00", permit_id="S-1", kind="standing")
+    story.leave("15 09:00", "01 00:00", "20 00:00", permit_id="S-2", kind="standing")
+    story.clock("25 00:00")
+    assert story.told() == [
+        "opened permit_expiry since 14 00:00 (permit_expiring)",
+        "closed permit_expiry since 14 00:00 until 20 00:00 (settled)",
+    ]
+
+
 def test_a_leave_that_ends_is_no_standing_permit() -> None:
     story = announced("permit_expiry")
     story.leave("01 09:00", "01 00:00", "20 00:00")
