@@ -172,6 +172,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "still_open": ("it has lasted: graver with age", "持续未解除，级别上调"),
     "proposal": ("another measure may now be proposed", "可提请更进一步处置"),
     "supervision_ended": ("supervision ended", "矫正期满或解除"),
+    "level_changed": ("not more than the new level allows", "监管级别变更，未超出新级别限度"),
     "heard_again": ("heard from again", "恢复联系"),
     "fix_again": ("a usable position again", "恢复定位"),
     "charged": ("charged again", "已充电"),

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from geomon.core.contact import last_fix
 from geomon.core.person import OUTSIDE, Clue, Episode, LastFix, Person
-from geomon.core.rules import Wanted
+from geomon.core.rules import Wanted, in_supervision
 from geomon.core.severity import rank
 
 __all__ = ["OF_CITY", "OF_PLACE", "Alert", "Cause", "reconcile"]
@@ -47,6 +47,7 @@ class Cause:
     EVIDENCE = "withdrawn"
     PERMIT = "permitted"
     PROFILE = "supervision_ended"
+    LEVEL = "level_changed"
     ZONE = "zone_removed"
 
 
@@ -156,6 +157,12 @@ def _unwanted(
         return ended, None
     if cause == Cause.ZONE and episode.until_s:
         return replace(episode, gone=True), None  # what was stays, whatever is named from now on
+    if cause == Cause.PROFILE and in_supervision(person, episode.since_s):
+        # Not the time of supervision but the level is another. What was a breach under the plan of
+        # its day stays one; what goes on is told again when it is more than the new plan allows.
+        if episode.until_s:
+            return replace(episode, gone=True), None
+        cause = Cause.LEVEL
     # While late evidence is being gathered, nothing is said of places: see `judge`.
     gone = None if person.settle_s else _gone(episode, cause, edge_s)
     if gone is None:

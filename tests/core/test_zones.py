@@ -308,6 +308,27 @@ def test_a_phone_at_home_does_not_vouch_for_the_band() -> None:
     assert story.told() == ["opened curfew since 13 22:00 (away_from_place)"]
 
 
+def test_a_looser_level_ends_what_it_allows_and_no_supervision() -> None:
+    story = at_night(LEVELLED, level="strict")
+    story.stay("20:00", "22:20", AWAY_M)
+    story.supervised("22:20", "01-01 00:00", "12-31 00:00", level="loose")
+    story.stay("22:21", "23:00", AWAY_M)
+    assert story.told()[1:] == [
+        "closed curfew since 13 22:00 until 13 22:20 (level_changed)",
+        "opened curfew since 13 22:00 (away_from_place)",
+    ]
+    assert text(story.alerts[2].detected_s) == "13 22:30"
+
+
+def test_a_looser_level_does_not_take_back_what_was_a_breach_under_the_old_one() -> None:
+    story = at_night(LEVELLED, level="strict")
+    story.stay("20:00", "22:20", AWAY_M)
+    story.stay("22:20", "23:00")
+    story.supervised("23:00", "01-01 00:00", "12-31 00:00", level="loose")
+    story.stay("23:00", "23:30")
+    assert story.told()[1:] == ["closed curfew since 13 22:00 until 13 22:20 (back_in_place)"]
+
+
 # Leave and curfew.
 
 
