@@ -177,6 +177,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "fix_again": ("a usable position again", "恢复定位"),
     "charged": ("charged again", "已充电"),
     "together_again": ("phone and wristband are together again", "手机与定位装置已在一处"),
+    "taken_off": ("the wristband is not worn any more", "已不再佩戴定位装置"),
     "disposed": ("an officer dealt with it", "已处置"),
     "left_zone": ("believed outside the zone again", "已离开禁止区域"),
     "back_in_place": ("believed at the named place again", "已回到规定地点"),

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from geomon.alerts import iso_utc
-from geomon.core.contact import BAND, PHONE, open_episode
+from geomon.core.contact import BAND, PHONE, band_is_expected, open_episode
 from geomon.core.geodesy import apart_m
 from geomon.core.person import LastFix, Pairing, Person
 from geomon.core.rules import Rules, Wanted, in_supervision, supervised_until_s
 from geomon.core.signs import add_sign
 from geomon.core.spoofing import GNSS
 
-__all__ = ["PAIR_S", "compare_devices", "separations"]
+__all__ = ["PAIR_S", "compare_devices", "separation_deadlines", "separations"]
 
 #: Positions further apart in time are not compared.
 PAIR_S = 150
@@ -27,6 +27,11 @@ _DRIFT_MPS = 1.5  # somebody on foot, whose last two positions do not show it
 _GOOD_M = 100.0
 #: Together a moment ago and now so far apart: faster than two trains that meet.
 _PARTING_MPS, _PARTING_M = 120.0, 5_000.0
+#: A wristband not expected and not heard of for so long lies in a drawer.
+_TAKEN_OFF_S = 24 * 3600
+#: Compared so long ago, devices were apart another time. Less than the above, or what ended with a
+#: band taken off would go on under its old name when the band is worn again.
+_ANEW_S = 12 * 3600
 
 
 def compare_devices(person: Person, which: int, rules: Rules) -> None:
@@ -39,6 +44,8 @@ def compare_devices(person: Person, which: int, rules: Rules) -> None:
     distance_m = apart_m(new.lon, new.lat, other.lon, other.lat)
     unsure_m = _ERRORS * (new.accuracy_m + other.accuracy_m) + speed_mps * between_s
     known, time_s = person.pairing, max(new.time_s, other.time_s)
+    if time_s - known.last_s > _ANEW_S:
+        known = Pairing(known.together_s)
     apart_limit_m = rules.plan(person.profile).apart_m
     least_m = distance_m - unsure_m
     if least_m > apart_limit_m:
@@ -82,6 +89,8 @@ def separations(person: Person, rules: Rules) -> Iterator[Wanted]:
         elif not known.apart_s:
             # A device's clock may be some minutes ahead.
             reason, until_s = "together_again", min(known.together_s, person.clock_s)
+        elif _is_taken_off(person):
+            reason, until_s = "taken_off", person.devices[BAND].heard_s
         until_s = max(until_s, said.since_s) if reason else 0
         yield Wanted(
             *("separation", said.since_s, until_s, said.reason, reason),
@@ -92,8 +101,20 @@ def separations(person: Person, rules: Rules) -> Iterator[Wanted]:
         supervised
         and known.apart_s
         and known.last_s - known.apart_s >= rules.plan(person.profile).apart_s
+        and person.clock_s - known.last_s <= _ANEW_S
     ):
         yield Wanted("separation", known.apart_s, 0, "devices_apart", "", detail=_detail(person))
+
+
+def separation_deadlines(person: Person) -> Iterator[int]:
+    """Give the time from which a wristband may count as taken off."""
+    if open_episode(person, "separation"):
+        yield person.devices[BAND].heard_s + _TAKEN_OFF_S
+
+
+def _is_taken_off(person: Person) -> bool:
+    silent_s = person.clock_s - person.devices[BAND].heard_s
+    return silent_s >= _TAKEN_OFF_S and not band_is_expected(person)
 
 
 def _detail(person: Person) -> tuple[tuple[str, float | str], ...]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from geomon.alerts import iso_utc
+from geomon.core.companions import separation_deadlines
 from geomon.core.contact import BAND, last_fix, open_episode
 from geomon.core.permits import end_of
 from geomon.core.person import Authorisation, Permit, Person
@@ -30,6 +31,8 @@ _TWO_MONTHS_S = 61 * _DAY_S
 _KEEP_S = 100 * _DAY_S
 #: Three calendar months, the last day included.
 _THREE_MONTHS_S = 93 * _DAY_S
+#: A wristband's newest position of so long ago says nothing of whether they are still taken.
+_TAKEN_OFF_S = _DAY_S
 
 
 def authorise(person: Person, paper: Authorisation, *, cancelled: bool) -> None:
@@ -83,9 +86,12 @@ def notices(person: Person, rules: Rules) -> Iterator[Wanted]:
 
 
 def paper_deadlines(person: Person, rules: Rules) -> Iterator[int]:
-    """Give the times at which a paper is about to run out, and runs out."""
+    """Give the times at which a paper runs out or is about to, and what it was for is over."""
     for paper in person.authorisations:
         yield from (paper.from_s, paper.until_s - rules.notice_s, paper.until_s)
+    if open_episode(person, "authorisation") and (fix := last_fix(person.devices[BAND])):
+        yield fix.time_s + _TAKEN_OFF_S
+    yield from separation_deadlines(person)
     for permit in person.permits:
         if permit.kind == "standing":
             yield from (permit.until_s - rules.notice_s, permit.until_s)
@@ -138,7 +144,7 @@ def _authorisation(person: Person, rules: Rules) -> Wanted | None:
     fix = last_fix(band)
     last = max((a for a in papers if a.until_s <= clock_s), key=lambda a: a.until_s, default=None)
     ended_s = last.until_s if last else 0
-    if fix is None or fix.time_s < ended_s:
+    if fix is None or fix.time_s < ended_s or clock_s - fix.time_s >= _TAKEN_OFF_S:
         return None
     since_s = said.since_s if said else fix.time_s
     return _about(since_s, last, "no_authorisation", "low")

@@ -101,6 +101,16 @@ def test_a_band_that_was_taken_off_in_time_is_not_flagged() -> None:
     assert story.told()[1:] == ["closed authorisation since 13 00:00 until 20 00:00 (settled)"]
 
 
+def test_a_band_that_was_taken_off_late_is_flagged_until_a_day_after_its_last_position() -> None:
+    story = ordered()
+    story.stay("19 23:00", "20 06:00", every_s=600)
+    story.stay("20 06:00", "25 06:00", every_s=3_600, device="phone")
+    assert story.told()[2:] == [
+        "opened authorisation since 20 00:00 (no_authorisation)",
+        "closed authorisation since 20 00:00 until 21 05:50 (settled)",
+    ]
+
+
 def test_a_heartbeat_is_no_position_taken_without_an_order() -> None:
     story = ordered()
     story.stay("13 09:00", "19 18:00", every_s=3_600)

@@ -153,6 +153,34 @@ def test_the_end_of_supervision_ends_it() -> None:
     ]
 
 
+def test_a_band_that_an_officer_took_off_is_apart_from_nobody() -> None:
+    """Its order ends, it goes into a drawer, and the phone goes on; weeks later it is worn anew."""
+    two = Two(LEVELLED)
+    two.story.supervised("12 08:00", "01-01 00:00", "12-31 00:00")
+    two.story.authorise("12 08:00", "01-01 00:00", "13 10:00")
+    two.report("09:00", "10:10", 2_000)
+    assert two.told() == ["opened separation since 13 09:00:20 (devices_apart)"]
+    two.story.stay("13 11:00", "15 11:00", every_s=1800, device="phone")
+    assert two.told()[1:] == [
+        "closed separation since 13 09:00:20 until 13 10:00:01 (taken_off)",
+    ]
+    assert text(two.story.alerts[-1].detected_s) == "14 10:00:01"
+    two.story.stay("15 11:00", "27 08:00", every_s=7200, device="phone")
+    two.story.authorise("27 08:00", "27 08:00", "04-27 00:00", paper="A-2")
+    two.story.heartbeat("27 08:50", device="wristband")
+    two.report("27 09:00", "27 11:00", 2_000)
+    assert two.told()[2:] == ["opened separation since 27 09:00:20 (devices_apart)"]
+
+
+def test_a_silent_band_that_is_ordered_is_still_apart() -> None:
+    two = Two(LEVELLED)
+    two.story.supervised("12 08:00", "01-01 00:00", "12-31 00:00")
+    two.story.authorise("12 08:00", "01-01 00:00", "03-13 10:00")
+    two.report("09:00", "10:10", 2_000)
+    two.story.stay("13 11:00", "15 11:00", every_s=1800, device="phone")
+    assert two.told() == ["opened separation since 13 09:00:20 (devices_apart)"]
+
+
 def test_every_upload_twice_changes_nothing() -> None:
     once, twice = Two(), Two()
     for two, times in ((once, 1), (twice, 2)):
