@@ -89,7 +89,12 @@ def missed_check_ins(person: Person) -> Iterator[Wanted]:
     # Of somebody who cannot be reached, lost contact is the news, and not each window besides.
     lost = open_episode(person, "lost_contact")
     # Heard again, it is over, though that is told only now, or the next event told the rest.
-    quiet = lost and not any(device.heard_s > lost.since_s for device in person.devices)
+    quiet = (
+        lost
+        # Lost contact ends with supervision, so this is told now, not with the next look.
+        and in_supervision(person, person.clock_s)
+        and not any(device.heard_s > lost.since_s for device in person.devices)
+    )
     again = said and said.since_s == run.since_s and quiet
     yield _missed(run, said.step if said and again else run.missed)
 
