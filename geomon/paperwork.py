@@ -1,10 +1,12 @@
 """From events that bring no position to what the core takes: what officers enter, and check-ins.
 
 A plan's own times lie in its future, so they say nothing about when it arrived: without `received`
-the person's clock stands still (0 is never ahead of it). What is about a moment that has been (a
-return, a check-in, a disposal, a sanction) arrived at that moment when nothing else is said, and
-cannot lie beyond its arrival where that is known: a year mistyped would take the person's clock
-along, and every deadline until then with it.
+it arrived when the broker had it. In a recording that is not known either: then the person's clock
+stands still (0 is never ahead of it), and the end of a cancelled leave is that of what came before.
+
+What is about a moment that has been (a return, a check-in, a disposal, a sanction) arrived at that
+moment when nothing else is said. It cannot lie beyond its arrival where that is known: a year
+mistyped would take the person's clock along, and every deadline until then with it.
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ def paper(event: events.Event, received_s: int, arrived_s: int = 0) -> Event:
         return ClockAt(received_s)
     if isinstance(event, events.Return | events.CheckIn | events.Disposal | events.Sanction):
         return _of_a_moment(event, received_s, arrived_s)
+    received_s = received_s or arrived_s
     if isinstance(event, events.Upload | events.Canary | events.Device):
         raise TypeError(f"no paper: {type(event).__name__}")
     from_s, until_s = decoding.posix_s(

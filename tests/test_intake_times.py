@@ -192,6 +192,15 @@ def test_without_received_a_plan_leaves_the_persons_clock_where_it_is(zones: Zon
     assert (announced.at_s, later.at_s) == (0, NOON_S)
 
 
+def test_without_received_a_plan_arrived_when_the_broker_had_it(zones: ZoneIndex) -> None:
+    """Else it arrived when the person was last looked at, which a worker and a replay do apart."""
+    supervised = event("supervisee", **THAT_YEAR)
+    permit, announced, later = taken(
+        zones, PERMIT, supervised, supervised | {"received": at(0)}, arrived_s=NOON_S + 600
+    )
+    assert (permit.at_s, announced.at_s, later.at_s) == (NOON_S + 600, NOON_S + 600, NOON_S)
+
+
 def test_a_clock_event_needs_its_time(zones: ZoneIndex) -> None:
     assert taken(zones, event("clock", received=at(0))) == [ClockAt(NOON_S)]
     arrivals, rejected = Intake(zones).take([raw(event("clock"), arrived_s=NOON_S)])

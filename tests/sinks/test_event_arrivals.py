@@ -9,7 +9,7 @@ import pytest
 
 from geomon.decoding import decode
 from geomon.intake import Intake, Raw
-from geomon.sinks.events import _arrived_s
+from geomon.sinks.events import _arrived_s, _dated
 from geomon.zones.index import ZoneIndex
 
 NOON = "2024-02-13T12:00:00+08:00"
@@ -47,3 +47,19 @@ def test_the_sender_and_the_intake_agree_when_an_event_arrived(
         event, _ = decode(line)
         [arrival], _ = Intake(zones).take([Raw(line, "test:1")])
         assert _arrived_s(event) == arrival.event.at_s == wanted_s
+
+
+@pytest.mark.parametrize("received", ["", ',"received":null'])
+@pytest.mark.parametrize(
+    ("clock_s", "wanted_s"), [(NOON_S, NOON_S), (0, 946_684_800)], ids=["later", "first of all"]
+)
+def test_an_old_paper_that_is_sent_does_not_take_the_persons_clock_to_today(
+    zones: ZoneIndex, received: str, clock_s: int, wanted_s: int
+) -> None:
+    """As the contract has permits, without `received`; the broker has them years later."""
+    said = json.dumps({"type": "supervisee", "supervisee_id": "SZ-0001", **TERM})
+    line = f"{said[:-1]}{received}}} \n".encode()
+    event, _ = decode(line)
+    sent = Raw(_dated(line, event, clock_s), "test:1", arrived_s=NOON_S + 900 * 86_400)
+    [arrival], _ = Intake(zones).take([sent])
+    assert arrival.event.at_s == wanted_s
