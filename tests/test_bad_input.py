@@ -362,7 +362,7 @@ def test_every_reason_that_an_event_or_a_fix_can_be_refused_for_is_tried_here() 
     # These three need a broker, its clock, or a defect; see test_intake.py and the stream's tests.
     elsewhere = {"arrival_in_future", "key_mismatch", "internal_error"}
     # And these come of what devices send, and of devices: see the gateway's tests.
-    elsewhere |= {"bad_secret", "not_of_protocol", "bad_checksum", "bad_length"}
+    elsewhere |= {"bad_secret", "not_of_protocol", "bad_checksum", "bad_length", "not_its_time"}
     assert set(REASONS) - tried == elsewhere
 
 
