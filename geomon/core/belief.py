@@ -14,8 +14,8 @@ the other:
    Satellite positions a little beyond the line are wrong together for as long as the device lies
    between the same walls. And the same wrong place comes again, whatever is said in between: a mast
    across the river, an access point that moved house, a position out of a phone's cache. What was
-   seen there, contradicted, and is seen there again says little for hours, and the longer the
-   oftener that was so.
+   seen there, contradicted, and is seen there again says little for hours from then on, and the
+   longer the oftener that was so, up to a day.
 3. *Doubt.* Part of an error never averages out: the map's, an access point's, that of the walls
    around. So evidence that someone believed inside has left counts in full from twice DOUBT on, and
    not at all below DOUBT, where they could well be inside still: whoever lives beside the line is
@@ -72,6 +72,9 @@ _NEVER_ALONE = (_WIFI, _CELL)
 #: the very same then; a position by WiFi is worked out anew each time.
 _GHOST_S = _MOVED_HOUSE_S = 2 * 3600
 _SAME_M = tuple(100 if source.name == "wifi" else 0 for source in SOURCES)
+#: Contradicted oftener than this, it says little for no longer than a day: a place that was wrong
+#: each noon of a year is still one where somebody may be now.
+_MOST_TIMES = 12
 #: Evidence of being inside that contradicts what was seen outside.
 _CONTRADICTS = -1.0
 _MOST_SIGHTINGS = 4
@@ -199,19 +202,22 @@ def _news_of_wifi(belief: Belief, item: Item | Mark) -> float:
 
 
 def _news_of_sighting(belief: Belief, item: Item | Mark, weight: float) -> float:
-    """Give how much of a position outside is not what was said before, and contradicted since."""
+    """Give how much of a position outside is not what was said before, and contradicted since.
+
+    The time since counts from the last one that was contradicted, and no sighting moves it, or who
+    is really there would be believed the less the longer they are.
+    """
     if weight <= 0:
         if weight <= _CONTRADICTS:
             _contradict(belief)
         return 1.0
-    source, far_m, time_s = item.source, item.far_m, item.time_s
-    said = Sighting(source, far_m, time_s)
+    said = Sighting(item.source, item.far_m, item.time_s)
     belief.sightings = (*belief.sightings, said)[-_MOST_SIGHTINGS:]
     for ghost in belief.ghosts:
         if _is_same_place(ghost, said):
-            others = tuple(other for other in belief.ghosts if other is not ghost)
-            belief.ghosts = (*others, ghost._replace(far_m=far_m, seen_s=time_s))
-            return 1 - exp(-(time_s - ghost.seen_s) / (_GHOST_S * ghost.times))
+            # States written before there was a most may have more.
+            lasts_s = _GHOST_S * min(ghost.times, _MOST_TIMES)
+            return 1 - exp(-(said.seen_s - ghost.seen_s) / lasts_s)
     return 1.0
 
 
@@ -225,7 +231,7 @@ def _contradict(belief: Belief) -> None:
     for said in belief.sightings:
         same = [ghost for ghost in belief.ghosts if _is_same_place(ghost, said)]
         others = [ghost for ghost in belief.ghosts if ghost not in same]
-        times = 1 + sum(ghost.times for ghost in same)
+        times = min(1 + sum(ghost.times for ghost in same), _MOST_TIMES)
         belief.ghosts = (*others, said._replace(times=times))[-_MOST_SIGHTINGS:]
     belief.sightings = ()
 
