@@ -211,6 +211,9 @@ def _news_of_sighting(belief: Belief, item: Item | Mark, weight: float) -> float
         if weight <= _CONTRADICTS:
             _contradict(belief)
         return 1.0
+    if isinstance(item, Item):
+        # A fence's minute has no place: one stray position would stand for all there are away.
+        return 1.0
     said = Sighting(item.source, item.far_m, item.time_s)
     belief.sightings = (*belief.sightings, said)[-_MOST_SIGHTINGS:]
     for ghost in belief.ghosts:
