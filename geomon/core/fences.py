@@ -35,6 +35,7 @@ from geomon.core.tuning import Tuning
 __all__ = [
     "breaches",
     "fence_deadlines",
+    "fences_forget",
     "move_fences",
     "note_fences",
     "set_zone",
@@ -113,19 +114,34 @@ def move_fences(person: Person, shift_min: int, edge_s: int) -> None:
     """Fold what is older than the new origin into the base, when the person's history is cut."""
     moved = []
     for fence in person.fences:
-        old = _NO_MINUTES
-        kept = fence.levels
-        if shift_min > 0:
-            bits = [int.from_bytes(level, "little") for level in fence.levels]
-            mask = (1 << shift_min) - 1
-            old = tuple(_bytes(b & mask) for b in bits)
-            kept = tuple(_bytes(b >> shift_min) for b in bits)
-        base = replace(fence.base)
-        for minute in _walk(old, person.origin_min):
-            take(base, _item(minute), _tuning(fence))
+        base, kept, _ = _cut(fence, person, shift_min)
         stays = tuple(stay for stay in fence.stays if stay.decided_s >= edge_s)
         moved.append(replace(fence, levels=kept, base=base, stays=stays))
     person.fences = tuple(moved)
+
+
+def fences_forget(person: Person, shift_min: int) -> bool:
+    """Say whether to cut the history would drop stays that nobody has judged."""
+    return any(
+        stay not in fence.stays
+        for fence in person.fences
+        for stay in _cut(fence, person, shift_min)[2]
+    )
+
+
+def _cut(
+    fence: Fence, person: Person, shift_min: int
+) -> tuple[Belief, tuple[bytes, ...], list[Stay]]:
+    """Give base and levels of a fence without its oldest minutes; the stays that ended in them."""
+    old, kept = _NO_MINUTES, fence.levels
+    if shift_min > 0:
+        bits = [int.from_bytes(level, "little") for level in fence.levels]
+        mask = (1 << shift_min) - 1
+        old = tuple(_bytes(b & mask) for b in bits)
+        kept = tuple(_bytes(b >> shift_min) for b in bits)
+    base, tuning = replace(fence.base), _tuning(fence)
+    minutes = _walk(old, person.origin_min)
+    return base, kept, [s for m in minutes if (s := take(base, _item(m), tuning))]
 
 
 def breaches(person: Person, rules: Rules) -> Iterator[Wanted]:

@@ -29,7 +29,7 @@ from geomon.core.episodes import OF_CITY, Alert, Cause, reconcile
 from geomon.core.evidence import DEEP_WEIGHT
 from geomon.core.fences import note_fences, settle_fences
 from geomon.core.history import Item, add_marks, add_minutes, item_of, last_of_band
-from geomon.core.horizon import make_room
+from geomon.core.horizon import forgets, make_room
 from geomon.core.judge import judge, next_deadline
 from geomon.core.observed import MOCK, ClockAt, Event, Heard, Observed
 from geomon.core.person import Clue, LastFix, Mark, Person
@@ -106,6 +106,10 @@ def _hear(person: Person, event: Observed | Heard, rules: Rules, outcomes: list[
     heading_out = False
     if isinstance(event, Observed):
         clues = sorted(event.clues())
+        if person.settle_s and forgets(person, clues[-1].time_s, rules):
+            # It cannot wait for the rest.
+            _settle(person, rules)
+            _compare(person, rules, Cause.EVIDENCE, outcomes)
         make_room(person, clues[-1].time_s, rules)
         edge_s = person.origin_min * 60
         late = [clue for clue in clues if clue.time_s < edge_s]
