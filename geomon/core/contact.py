@@ -50,6 +50,10 @@ _CHARGED_PCT = 10.0
 _FORGOTTEN_S = 30 * 86_400
 #: A position that arrives within this time says where the device is now.
 LIVE_S = 120
+#: Step of a want of position that follows on another. A device whose clock is hours slow sends
+#: positions that are old whenever they come, and each would end one and begin the next: so such a
+#: one lasts until a position comes that is not late by half of what the plan allows.
+_AGAIN = 1
 #: Going silent nearer to the line than this ranks higher.
 _NEAR_LINE_M = 2_000.0
 #: Going silent in the last hours of a leave, too, and shortly after it.
@@ -231,13 +235,11 @@ def _no_fix(person: Person, rules: Rules) -> Iterator[Wanted]:
     if said:
         if not in_supervision(person, person.clock_s):
             yield _ended(said, supervised_until_s(person), "supervision_ended")
-        elif seen_s > said.since_s:
-            yield _ended(said, min(seen_s, person.clock_s), "fix_again")
-            said = None
-        else:
-            yield _without_fix(said.since_s, said.ripe_s, device, which)
-    if said:
-        return
+            return
+        if seen_s <= said.since_s or (said.step and device.blind_s >= plan.no_fix_s[which] // 2):
+            yield _without_fix(said.since_s, said.ripe_s, device, which, said.step)
+            return
+        yield _ended(said, min(seen_s, person.clock_s), "fix_again")
     since_s = seen_s or device.first_s
     # Silent, it is lost contact, not a device that has no position.
     if (
@@ -246,10 +248,14 @@ def _no_fix(person: Person, rules: Rules) -> Iterator[Wanted]:
         and person.clock_s - device.heard_s < plan.silence_s[which]
         and in_supervision(person, person.clock_s)
     ):
-        yield _without_fix(since_s, person.clock_s, device, which)
+        again = said is not None or any(
+            e.kind == "no_fix" and e.until_s and since_s - e.until_s <= plan.no_fix_s[which]
+            for e in person.episodes
+        )
+        yield _without_fix(since_s, person.clock_s, device, which, _AGAIN if again else 0)
 
 
-def _without_fix(since_s: int, ripe_s: int, device: Device, which: int) -> Wanted:
+def _without_fix(since_s: int, ripe_s: int, device: Device, which: int, step: int) -> Wanted:
     return Wanted(
         "no_fix",
         since_s,
@@ -263,6 +269,7 @@ def _without_fix(since_s: int, ripe_s: int, device: Device, which: int) -> Wante
             ("last_heard", iso_utc(device.heard_s)),
             *_battery(device),
         ),
+        step=step,
         ripe_s=ripe_s,
     )
 

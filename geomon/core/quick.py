@@ -87,14 +87,18 @@ def nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Person
         fix=device.fix,
         cell=device.cell,
     )
+    plan = rules.plan(person.profile)
+    reached = in_contact(device, which, event.at_s, plan)
+    # A position that comes late enough is as good as none.
+    blind_s = reached.blind_s
+    if isinstance(event, Observed):
+        blind_s = blind_after(reached, event.newest_s)
+    if blind_s >= plan.no_fix_s[which]:
+        return None
+    heard = replace(heard, blind_s=blind_s)
     if isinstance(event, Heard):
-        blind_s = _in_contact(person, event, rules).blind_s
-        if blind_s >= rules.plan(person.profile).no_fix_s[which]:
-            return None
-        heard = replace(heard, blind_s=blind_s)
         devices = with_device(person, which, heard)
         return replace(person, clock_s=clock_s, devices=devices, due_s=due_s)
-    heard = replace(heard, blind_s=blind_after(_in_contact(person, event, rules), event.newest_s))
     tail = person.tail
     if (
         event.singles
@@ -129,11 +133,6 @@ def nothing_new(person: Person, event: Observed | Heard, rules: Rules) -> Person
         devices=with_device(person, which, heard),
         due_s=due_s,
     )
-
-
-def _in_contact(person: Person, event: Observed | Heard, rules: Rules) -> Device:
-    device, plan = person.devices[event.device], rules.plan(person.profile)
-    return in_contact(device, event.device, event.at_s, plan)
 
 
 def _further_inside(tail: Belief, time_s: int, which: int) -> Belief:

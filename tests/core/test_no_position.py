@@ -103,6 +103,27 @@ def test_an_old_stored_position_ends_one_and_begins_the_next_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("device", "every_s", "slow_s"),
+    [("wristband", 120, 3_600), ("wristband", 60, 2_700), ("phone", 1_800, 8 * 3_600)],
+)
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("wavers_s", [0, 20])
+def test_a_clock_that_is_hours_slow_is_no_noise(
+    device: str, every_s: int, slow_s: int, wavers_s: int, *, stored: bool
+) -> None:
+    """Each of its positions is old when it comes: one ends the first, and none the second."""
+    story = Story(device=device, kinds={"no_fix"})
+    for n, time_s in enumerate(range(moment("12 00:00"), moment("14 00:00"), every_s)):
+        late_s = slow_s + (wavers_s if n % 2 else -wavers_s)
+        story.upload(time_s, [Fix(time_s - late_s, HOME_M)], stored=stored)
+    assert [a.phase for a in story.alerts if a.reason != "still_open"] == [
+        *("opened", "closed", "opened")
+    ]
+    story.fix("14 00:00", HOME_M)
+    assert story.told()[-1].endswith("until 14 00:00 (fix_again)"), "its clock was set"
+
+
 # Low battery.
 
 
