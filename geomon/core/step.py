@@ -105,23 +105,32 @@ def _hear(person: Person, event: Observed | Heard, rules: Rules, outcomes: list[
         add_sign(person, "spoofing", "mock_location", event.read_s, which)
     heading_out = False
     if isinstance(event, Observed):
-        clues = sorted(event.clues())
-        if person.settle_s and forgets(person, clues[-1].time_s, rules):
-            # It cannot wait for the rest.
-            _settle(person, rules)
-            _compare(person, rules, Cause.EVIDENCE, outcomes)
-        make_room(person, clues[-1].time_s, rules)
-        edge_s = person.origin_min * 60
-        late = [clue for clue in clues if clue.time_s < edge_s]
-        if late:
-            outcomes.append(TooLate((len(late), late[-1].time_s)))
-            clues = clues[len(late) :]
+        clues = _in_time(person, event, rules, outcomes)
         if clues:
             before = person.devices[which].fix
             _observe(person, event, clues, rules)
             heading_out = _look_closely(person, event, before, clues, rules)
     _compare(person, rules, Cause.EVIDENCE, outcomes, heading_out=heading_out)
     _ask(person, rules, outcomes)
+
+
+def _in_time(person: Person, event: Observed, rules: Rules, outcomes: list[Outcome]) -> list[Clue]:
+    """Give the fixes that are not too late, in time order; make room for them."""
+    clues = sorted(event.clues())
+    # Nothing is known of the time before a device was heard of. What it says of long before is a
+    # clock gone wrong (satellite receivers lose 1,024 weeks), and no stay begins so long ago.
+    edge_s = person.devices[event.device].first_s - rules.horizon_s
+    if clues[-1].time_s >= edge_s:
+        if person.settle_s and forgets(person, clues[-1].time_s, rules):
+            # It cannot wait for the rest.
+            _settle(person, rules)
+            _compare(person, rules, Cause.EVIDENCE, outcomes)
+        make_room(person, clues[-1].time_s, rules)
+        edge_s = max(edge_s, person.origin_min * 60)
+    late = [clue for clue in clues if clue.time_s < edge_s]
+    if late:
+        outcomes.append(TooLate((len(late), late[-1].time_s)))
+    return clues[len(late) :]
 
 
 def _look_closely(

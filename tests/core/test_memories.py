@@ -60,3 +60,38 @@ def test_three_days_newest_first_count_what_is_too_late(apart_s: int) -> None:
     too_late = sum(outcome[0] for outcome in story.others if isinstance(outcome, TooLate))
     assert too_late == sum(fix.time_s < story.person.origin_min * 60 for fix in KEPT)
     assert story.episodes() == []
+
+
+#: What a satellite receiver loses when its counter of weeks begins anew.
+ROLLOVER_S = 1_024 * 7 * 86_400
+
+
+def test_a_new_band_whose_clock_is_years_back_makes_nobody_an_absentee() -> None:
+    """On leave, in Dongguan, given a band that has not found its satellites yet."""
+    story = Story(kinds=KINDS)
+    story.supervised("10 00:00", "01-01 00:00", "12-31 00:00")
+    story.leave("10 08:00", "10 09:00", "20 20:00", to=("441900",))
+    seen = fixes("13 08:00", "13 15:00", 5_000, every_s=120)
+    for fix in seen[:6]:
+        wrong = fix._replace(time_s=fix.time_s - ROLLOVER_S)
+        story.upload(fix.time_s + 5, [wrong])
+    story.live(seen[6:])
+    assert story.told() == []
+    assert [outcome[0] for outcome in story.others if isinstance(outcome, TooLate)] == [1] * 6
+
+
+def test_its_wrong_fixes_among_right_ones_are_refused_alone() -> None:
+    story = Story(kinds=KINDS)
+    seen = fixes("13 08:00", "13 09:00", 5_000, every_s=120)
+    wrong = [fix._replace(time_s=fix.time_s - ROLLOVER_S) for fix in seen[:4]]
+    story.upload("13 09:00", [*wrong, *seen[4:]])
+    assert story.others == [TooLate((4, wrong[-1].time_s))]
+    story.clock("13 09:10")
+    assert story.episodes() == [("leave_city", "13 08:08", "")]
+
+
+def test_what_a_new_band_kept_of_its_first_day_counts() -> None:
+    story = Story(kinds=KINDS)
+    story.upload("14 07:59", fixes("13 09:00", "13 12:00", 5_000, every_s=120), stored=True)
+    story.clock("14 08:10")
+    assert story.episodes() == [("leave_city", "13 09:00", "")]
