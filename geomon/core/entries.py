@@ -74,7 +74,7 @@ def enter(
         if not dispose(person, event) and event.kind in ONLY_DISPOSED:
             return cause, UnknownEpisode(f"{event.kind} of {iso_utc(event.since_s)}")
     elif isinstance(event, ZoneSet):
-        set_zone(person, event.zone, removed=event.removed)
+        set_zone(person, event.zone, rules, removed=event.removed)
         cause = Cause.ZONE
     else:
         _file(person, event)

@@ -63,13 +63,14 @@ class _Minute(NamedTuple):
     level: int
 
 
-def set_zone(person: Person, zone: Zone, *, removed: bool) -> None:
+def set_zone(person: Person, zone: Zone, rules: Rules, *, removed: bool) -> None:
     """Name a place for a person, or take it back; where the person is now is looked at again."""
     known_as = next((f for f in person.fences if f.zone.zone_id == zone.zone_id), None)
     fences = [f for f in person.fences if f is not known_as]
     if known_as and not removed and _shape(known_as.zone) == _shape(zone):
         # Announced again, or at other times: what is known with regard to the place stays known.
-        fences.append(replace(known_as, zone=zone))
+        from_s = max(zone.from_s, _counts_from_s(known_as.zone, zone, person.clock_s, rules))
+        fences.append(replace(known_as, zone=replace(zone, from_s=from_s)))
     elif not removed:
         fence = Fence(zone, _NO_MINUTES, Belief(), Belief())
         # What is known of the present is in the devices' last positions.
@@ -82,6 +83,21 @@ def set_zone(person: Person, zone: Zone, *, removed: bool) -> None:
 
 def _shape(zone: Zone) -> tuple[str, tuple[tuple[float, float], ...], float]:
     return zone.kind, zone.ring, zone.radius_m
+
+
+def _counts_from_s(known: Zone, zone: Zone, clock_s: int, rules: Rules) -> int:
+    """Give from when on a zone counts that is named anew, at other times maybe: nobody had to keep
+    hours that were entered afterwards.
+
+    Where now lies in the old hours and the new ones, what both have of them goes on.
+    """
+    from_s = min(known.from_s, clock_s)
+    if zone.schedule != known.schedule:
+        for schedule in (known.schedule, zone.schedule):
+            day = windows_between(schedule, clock_s - _DAY_S, clock_s + 1, rules.utc_offset_s)
+            running = (w.from_s for w in day if w.from_s <= clock_s < w.until_s)
+            from_s = max(from_s, min(running, default=clock_s))
+    return from_s
 
 
 def note_fences(person: Person, which: int, clues: Sequence[Clue]) -> None:
