@@ -328,7 +328,20 @@ def _seen(runs: tuple[Run, ...], place: str, time_s: int) -> tuple[Run, ...]:
     if runs and runs[-1].place == place:
         return (*runs[:-1], runs[-1]._replace(last_s=time_s))
     if len(runs) == _MOST_RUNS:
-        # The shortest goes, not the oldest: an episode may be named by when the oldest began.
-        at = min(range(1, _MOST_RUNS), key=lambda n: runs[n].last_s - runs[n].first_s)
-        runs = runs[:at] + runs[at + 1 :]
+        return _seen(_thinned(runs), place, time_s)
     return (*runs, Run(place, time_s, time_s))
+
+
+def _thinned(runs: tuple[Run, ...]) -> tuple[Run, ...]:
+    """Give the places of a stay without the one between two others that follow fastest.
+
+    So those that are left are spread over the whole stay. Were the oldest dropped, an episode that
+    is named by when they began would be another with each report; were the newest, somebody beside
+    the border of a destination would be said to have been elsewhere for days. The next place takes
+    the time of the one dropped; where it is the one before again, it goes as well.
+    """
+    between = range(1, len(runs) - 1)
+    at = min(between, key=lambda n: (runs[n + 1].first_s - runs[n - 1].first_s, -n))
+    before, dropped, later = runs[at - 1 : at + 2]
+    kept = () if later.place == before.place else (later._replace(first_s=dropped.first_s),)
+    return (*runs[:at], *kept, *runs[at + 2 :])

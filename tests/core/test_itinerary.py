@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from timeline import Story
+import random
+
+import pytest
+from timeline import Fix, Story, moment
 
 FAR_M = 6_000.0
 HENAN, RUNAN, YULIN, HENAN_UNNAMED = "410000", "411727", "450900", "410000"
@@ -128,3 +131,51 @@ def test_a_second_leave_that_follows_at_once_carries_the_straying_on() -> None:
     story.leave("08:31", "14 00:00", "16 00:00", to=[HENAN], permit_id="L-2")
     story.stay("09:00", "14 12:00", FAR_M, every_s=900, place=YULIN)
     assert story.told() == ["opened off_itinerary since 13 09:00 (outside_destinations)"]
+
+
+#: More places, one after the other, than are kept of a stay.
+MANY = 300
+
+
+def moving(
+    places: list[str], *, to: str = RUNAN, every_s: int = 1_800, kind: str = "leave"
+) -> Story:
+    """A day where the leave is for, and then a report here and a report there."""
+    story = Story(device="phone")
+    story.stay("08:00", "09:00")
+    story.leave("08:30", "09:00", "03-10 00:00", to=[to], kind=kind)
+    story.stay("09:00", "14 09:00", FAR_M, every_s=1_800, place=to)
+    begin_s = moment("14 09:00")
+    seen = [Fix(begin_s + n * every_s, FAR_M, place=p) for n, p in enumerate(places)]
+    story.live(seen)
+    assert len(story.person.tail.runs) <= 64
+    return story
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [("440106", "440104")[n % 2] for n in range(MANY)],
+        [("440106", "440104", "441300")[n % 3] for n in range(MANY)],
+        [f"42{n % 90 + 10}01" for n in range(MANY)],
+    ],
+)
+def test_beside_a_border_or_on_the_road_for_days_is_one_episode(places: list[str]) -> None:
+    """Two reports in one place are rare then; what was seen first still names it."""
+    told = [line for line in moving(places).told() if "still_open" not in line]
+    assert told == ["opened off_itinerary since 14 09:00 (outside_destinations)"]
+
+
+@pytest.mark.parametrize("kind", ["leave", "standing"])
+@pytest.mark.parametrize("every", [2, 6])
+def test_beside_the_border_of_the_destination_is_at_the_destination(kind: str, every: int) -> None:
+    places = [RUNAN if n % every == 0 else "441300" for n in range(MANY)]
+    assert moving(places, kind=kind).told() == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_now_and_then_at_the_destination_is_within_the_allowance(seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311
+    others = [rng.choice(["441300", "411403"]) for _ in range(MANY)]
+    places = [RUNAN if n % 3 == 0 else other for n, other in enumerate(others)]
+    assert moving(places).told() == []
