@@ -180,7 +180,9 @@ def fence_deadlines(person: Person, rules: Rules) -> Iterator[int]:
     """Give times at which a schedule may turn a stay into a breach, or end one."""
     grace_s = rules.plan(person.profile).curfew_grace_s
     for fence in person.fences:
-        yield from (fence.zone.from_s, fence.zone.until_s)
+        yield from (fence.zone.from_s, fence.zone.from_s + grace_s, fence.zone.until_s)
+        if person.profile:
+            yield person.profile.from_s + grace_s
         for stay in fence.stays:
             yield stay.until_s
         if fence.tail.label != OUTSIDE:

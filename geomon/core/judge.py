@@ -13,7 +13,7 @@ from geomon.core.absence import absence_deadlines, absences
 from geomon.core.approach import approach, approach_deadlines
 from geomon.core.checkins import missed_check_ins
 from geomon.core.companions import separations
-from geomon.core.contact import contact_deadlines, contacts
+from geomon.core.contact import contact_deadlines, contacts, last_fix
 from geomon.core.fences import breaches, fence_deadlines
 from geomon.core.law import law_deadlines, under_law
 from geomon.core.papers import notices, paper_deadlines
@@ -60,6 +60,7 @@ def next_deadline(person: Person, rules: Rules) -> int:
 def _deadlines(person: Person, rules: Rules) -> Iterator[int]:
     yield person.settle_s
     yield person.checks.due_s
+    yield from _ahead(person)
     if person.profile:
         yield from (person.profile.from_s, person.profile.until_s)
     yield from absence_deadlines(person, rules)
@@ -70,3 +71,17 @@ def _deadlines(person: Person, rules: Rules) -> Iterator[int]:
     for episode in person.episodes:
         yield from escalation_deadlines(episode, rules)
         yield from law_deadlines(episode, rules)
+
+
+def _ahead(person: Person) -> Iterator[int]:
+    """Give when that is the present which devices have told of already, their clocks being ahead.
+
+    Some minutes are taken from them. What begins then waits for its time; nothing else may arrive.
+    """
+    for sign in person.signs:
+        yield sign.since_s
+    for device in person.devices:
+        yield device.low_s
+        fix = last_fix(device)
+        if fix:
+            yield fix.time_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from timeline import HOME_M, Fix, Story, fixes, moment
 
+from geomon.core.observed import MOCK, STRAP_OPEN
 from geomon.core.step import TooLate
 
 
@@ -134,6 +135,21 @@ def test_a_device_whose_clock_is_minutes_ahead_closes_all_the_same(ahead_s: int)
     opened, closed = story.alerts
     assert opened.detected_s - opened.since_s <= 4 * 60
     assert closed.detected_s - closed.until_s <= 4 * 60
+
+
+@pytest.mark.parametrize("kind", ["tamper", "spoofing", "low_battery", "authorisation"])
+def test_what_a_device_tells_of_minutes_ahead_is_told_when_it_is_there(kind: str) -> None:
+    """A new band, four minutes ahead, sends what it had stored, and is silent from then on."""
+    story = Story(kinds={kind})
+    story.supervised("07:00", "01-01 00:00", "12-31 00:00")
+    story.stay("07:00", "08:00", every_s=600, device="phone")
+    flags = {"tamper": STRAP_OPEN, "spoofing": MOCK}.get(kind, 0)
+    battery_pct = 3.0 if kind == "low_battery" else 80.0
+    seen = [Fix(moment("08:05"), HOME_M)]
+    story.upload("08:01", seen, stored=True, flags=flags, battery_pct=battery_pct)
+    assert story.told() == []
+    story.clock("12:00")
+    assert story.alerts[0].since_s == story.alerts[0].detected_s == moment("08:05")
 
 
 def test_a_heartbeat_moves_the_clock_and_no_position() -> None:

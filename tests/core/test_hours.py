@@ -1,10 +1,10 @@
-"""Other hours for a place that was named already: they count from when they arrive."""
+"""From when the hours of a named place count: other ones from when they arrive."""
 
 from __future__ import annotations
 
 import pytest
 from test_zones import AWAY_M, HOME, SCHOOL, at_night
-from timeline import HOME_M, Story, circle, moment
+from timeline import HOME_M, Story, circle, moment, text
 
 from geomon.core.person import Zone
 
@@ -64,3 +64,18 @@ def test_a_zone_that_is_said_to_have_begun_earlier_judges_nothing_of_before() ->
     story.zone("10:00", SCHOOL)
     story.stay("10:00", "11:00")
     assert story.told() == []
+
+
+@pytest.mark.parametrize("what", ["curfew", "supervision"])
+def test_a_curfew_that_begins_while_somebody_is_away_is_told_after_the_grace(what: str) -> None:
+    """Unasked, by the clock: the last position is of five past, and then the phone is silent."""
+    story = Story(device="phone", kinds={"curfew"})
+    noon, always = "13 12:00", "01-01 00:00"
+    story.supervised("07:00", noon if what == "supervision" else always, "12-31 00:00")
+    begin = noon if what == "curfew" else always
+    story.zone("07:00", circle(HOME_M, 150, kind="curfew", begin=begin))
+    story.stay("08:00", "09:00", every_s=300)
+    story.stay("09:00", "12:06", AWAY_M, every_s=300)
+    story.clock("18:00")
+    assert story.told()[0] == "opened curfew since 13 12:00 (away_from_place)"
+    assert text(story.alerts[0].detected_s) == "13 12:15"

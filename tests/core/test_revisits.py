@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from test_zones import AWAY_M, HOME
 from timeline import HOME_M, Fix, Story, fixes, moment
 
 #: Far from any home, and near enough to be doubted.
@@ -56,3 +57,17 @@ def test_the_same_again_within_the_hour_is_still_the_same() -> None:
         answers = fix.time_s // 300 % 6 < 2 and fix.time_s >= moment("09:00")
         story.live([Fix(fix.time_s, OUT_M, "cell", 800.0) if answers else fix])
     assert story.told() == []
+
+
+@pytest.mark.parametrize("strays", [["12:00"], ["09:00", "13:00", "17:00", "21:30"]])
+def test_a_stray_position_hours_ago_makes_no_curfew_deaf(strays: list[str]) -> None:
+    """600 m from home at noon and back a minute later; really away from half past ten on."""
+    story = Story(kinds={"curfew"})
+    story.zone("07:00", HOME)
+    noons = {moment(clock) for clock in strays}
+    for fix in fixes("08:00", "22:30", HOME_M):
+        story.live([fix._replace(outside_m=HOME_M - 600) if fix.time_s in noons else fix])
+    assert story.told() == []
+    story.stay("22:30", "14 05:00", AWAY_M)
+    assert story.told() == ["opened curfew since 13 22:30 (away_from_place)"]
+    assert story.alerts[0].detected_s <= moment("22:46")

@@ -239,20 +239,6 @@ def test_each_level_has_its_own_grace(level: str, told: str) -> None:
     assert text(story.alerts[0].detected_s) == f"13 {told}"
 
 
-@pytest.mark.parametrize("strays", [["12:00"], ["09:00", "13:00", "17:00", "21:30"]])
-def test_a_stray_position_hours_ago_makes_no_curfew_deaf(strays: list[str]) -> None:
-    """600 m from home at noon and back a minute later; really away from half past ten on."""
-    story = Story(kinds={"curfew"})
-    story.zone("07:00", HOME)
-    noons = {moment(clock) for clock in strays}
-    for fix in fixes("08:00", "22:30", HOME_M):
-        story.live([fix._replace(outside_m=HOME_M - 600) if fix.time_s in noons else fix])
-    assert story.told() == []
-    story.stay("22:30", "14 05:00", AWAY_M)
-    assert story.told() == ["opened curfew since 13 22:30 (away_from_place)"]
-    assert story.alerts[0].detected_s <= moment("22:46")
-
-
 def test_home_within_the_grace_is_not_told() -> None:
     story = at_night()
     story.stay("20:00", "22:10", AWAY_M)
