@@ -155,7 +155,7 @@ def _silent(person: Person, rules: Rules, outside: list[Stay]) -> Iterator[Wante
     """Leaves that ended while nobody could say where the person was."""
     profile = person.profile
     # A leave of before cannot be judged: whose history is entered was back long ago.
-    known_s = min((d.first_s for d in person.devices if d.first_s), default=FOREVER)
+    known_s = min((d.first_s for d in person.devices if d.first_s), default=0)
     for permit in person.permits:
         end_s = end_of(permit)
         look_s = end_s + rules.plan(person.profile).overdue_grace_s

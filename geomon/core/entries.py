@@ -23,7 +23,7 @@ from geomon.core.observed import (
 )
 from geomon.core.papers import authorise
 from geomon.core.permits import announce, report_back
-from geomon.core.person import Person
+from geomon.core.person import Permit, Person
 from geomon.core.quick import with_device
 from geomon.core.rules import Rules
 from geomon.core.signs import ONLY_DISPOSED, dispose
@@ -93,8 +93,24 @@ def _permit(person: Person, event: PermitSet | ReportedBack) -> str:
     if event.cancelled:
         # 0 would mean "not cancelled": the clock of someone never heard from stands at 0.
         permit = replace(permit, cancelled_s=max(person.clock_s, 1))
+    if _is_history(person, permit):
+        permit = replace(permit, returned_s=permit.until_s)
     person.permits = announce(person.permits, permit, person.clock_s)
     return ""
+
+
+def _is_history(person: Person, permit: Permit) -> bool:
+    """Say whether a leave was over before it was entered, and before anything was heard of whose.
+
+    Where the system is introduced papers of the past are entered. Nobody can say how they came
+    back, so they count as back in time.
+    """
+    return (
+        permit.kind == "leave"
+        and permit.until_s <= person.clock_s
+        and all(known.permit_id != permit.permit_id for known in person.permits)
+        and all(not device.first_s or device.first_s > permit.until_s for device in person.devices)
+    )
 
 
 def _file(person: Person, event: Event) -> None:

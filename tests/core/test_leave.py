@@ -251,6 +251,13 @@ def test_supervision_that_ends_ends_the_silence_after_leave() -> None:
     ]
 
 
+def test_a_leave_that_ends_is_looked_at_though_nobody_was_ever_heard_of() -> None:
+    story = Story(device="phone")
+    story.leave("08:00", "09:00", "14 00:00")
+    story.clock("14 06:00")
+    assert story.told() == ["opened overdue_return since 14 00:00 (silent_after_leave)"]
+
+
 def test_late_upload_shows_the_person_was_back_in_time() -> None:
     story = Story(device="phone")
     story.stay("08:00", "09:00", every_s=600)
