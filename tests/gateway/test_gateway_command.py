@@ -100,6 +100,19 @@ async def running(folder: Path, *words: str, **environment: str) -> AsyncIterato
         await process.communicate()
 
 
+def ended(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`geomon gateway run` without Kafka, with a mistake that ends it."""
+    return subprocess.run(
+        [sys.executable, "-m", "geomon", "gateway", "run", "--kafka", "127.0.0.1:1"],
+        env={**os.environ, **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
 def test_it_serves_is_ready_counts_and_sigterm_ends_it_in_order(tmp_path: Path) -> None:
     async def main() -> None:
         devices = str(roll(tmp_path / "devices.ndjson", PHONE))
@@ -206,15 +219,7 @@ def test_without_kafka_it_says_so_once_and_goes_on(tmp_path: Path) -> None:
 def test_a_mistake_is_one_line_and_exit_1(
     environment: dict[str, str], said: str, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "geomon", "gateway", "run", "--kafka", "127.0.0.1:1"],
-        env={**os.environ, **environment},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    done = ended(tmp_path, **environment)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert said in line
@@ -225,15 +230,7 @@ def test_an_address_that_cannot_be_had_ends_it_though_kafka_is_away(
     address: str, tmp_path: Path
 ) -> None:
     """Whoever looks for Kafka is at that very moment closing a client, which is no time to hang."""
-    done = subprocess.run(
-        [sys.executable, "-m", "geomon", "gateway", "run", "--kafka", "127.0.0.1:1"],
-        env={**os.environ, "GEOMON_GATEWAY_HTTP": address, "GEOMON_GATEWAY_WEB": ""},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    done = ended(tmp_path, GEOMON_GATEWAY_HTTP=address, GEOMON_GATEWAY_WEB="")
     assert done.returncode == 1
     assert f"{address} cannot be served" in done.stderr.splitlines()[-1]
 
