@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+from leavestories import FAR_M, at_home, silent_after_leave
 from timeline import Story, fixes, moment
 
 from geomon.core.observed import PermitSet
 from geomon.core.person import Permit
 from geomon.core.plans import Plan
 from geomon.core.rules import Rules
-
-FAR_M = 6_000.0
-
-
-def at_home(begin: str = "08:00", end: str = "09:00") -> Story:
-    story = Story()
-    story.stay(begin, end)
-    return story
 
 
 def test_out_without_leave_is_told_within_minutes_and_closed_on_return() -> None:
@@ -177,16 +170,6 @@ def test_leave_ends_while_the_phone_is_silent_and_only_a_clock_can_tell() -> Non
     story.clock("15 01:00")
     assert story.told() == ["opened overdue_return since 15 00:00 (outside_after_leave)"]
     assert story.alerts[0].detected_s == story.alerts[0].since_s + 3600
-
-
-def silent_after_leave() -> Story:
-    """Granted leave at home, and never heard from again by the time it is over."""
-    story = Story(device="phone")
-    story.stay("08:00", "09:00", every_s=600)
-    story.leave("08:30", "09:00", "15 00:00")
-    story.clock("15 06:00")
-    assert story.told() == ["opened overdue_return since 15 00:00 (silent_after_leave)"]
-    return story
 
 
 def test_silent_after_leave_then_back_inside() -> None:

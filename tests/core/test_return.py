@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from leavestories import FAR_M, at_home, silent_after_leave
 from timeline import Story, moment
 
 from geomon.core.entries import UnknownPermit
 from geomon.core.observed import ReportedBack
-
-FAR_M = 6_000.0
-
-
-def at_home(begin: str = "08:00", end: str = "09:00") -> Story:
-    story = Story()
-    story.stay(begin, end)
-    return story
 
 
 @pytest.mark.parametrize("announced", [True, False])
@@ -44,16 +37,6 @@ def test_one_weak_sign_of_being_back_and_then_silence_is_no_return(announced: bo
     story.clock("20 00:00")
     assert story.told()[:1] == ["opened overdue_return since 14 00:00 (outside_after_leave)"]
     assert story.alerts[0].detected_s == moment("14 04:30")
-
-
-def silent_after_leave() -> Story:
-    """Granted leave at home, and never heard from again by the time it is over."""
-    story = Story(device="phone")
-    story.stay("08:00", "09:00", every_s=600)
-    story.leave("08:30", "09:00", "15 00:00")
-    story.clock("15 06:00")
-    assert story.told() == ["opened overdue_return since 15 00:00 (silent_after_leave)"]
-    return story
 
 
 def test_leaves_that_were_over_before_the_person_was_first_heard_of_accuse_nobody() -> None:
